@@ -1,0 +1,1 @@
+//! Benchmarks, each against a named rival on the same work.

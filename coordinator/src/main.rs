@@ -1,0 +1,2 @@
+//! The control plane and the `coordinator` command line.
+fn main() {}

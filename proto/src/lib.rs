@@ -1,0 +1,1 @@
+//! The twinspire.v1 protocol and its generated types.

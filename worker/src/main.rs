@@ -1,0 +1,2 @@
+//! The `worker` process: a session with the coordinator and the trainer loop.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Sharded, asynchronous, atomic checkpoints over object storage.

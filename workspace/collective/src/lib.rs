@@ -1,0 +1,1 @@
+//! Collectives on tensors: Gloo on CPUs.

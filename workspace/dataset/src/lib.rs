@@ -1,0 +1,1 @@
+//! The dataset format, shard plan, lanes and batches.

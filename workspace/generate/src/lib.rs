@@ -1,0 +1,1 @@
+//! Realistic engagement logs and catalogues of any size.

@@ -1,0 +1,1 @@
+//! Engagement logs -> dataset, by DataFusion.

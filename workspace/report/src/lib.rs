@@ -1,0 +1,1 @@
+//! Metrics files, TensorBoard event files and reports.

@@ -1,0 +1,1 @@
+//! One way to name and reach files: local paths, file:// and s3:// URIs.
