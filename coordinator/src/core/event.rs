@@ -1,0 +1,190 @@
+//! What the core is told.
+
+use super::{Failure, Launch, WorkerId};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The coordinator begins with the job.
+    Begin,
+    /// A worker connected and said who it is.
+    Registered {
+        /// Its connection.
+        worker: WorkerId,
+        /// Its name.
+        name: String,
+    },
+    /// A worker says something about the task of a generation.
+    Said {
+        /// Who.
+        worker: WorkerId,
+        /// The generation it believes in.
+        generation: super::Generation,
+        /// What.
+        what: FromWorker,
+    },
+    /// A worker's connection ended.
+    Left {
+        /// Who.
+        worker: WorkerId,
+        /// How, in words.
+        why: String,
+    },
+    /// A worker process ended.
+    Exited {
+        /// The start it belonged to; exits of earlier ones are old news.
+        launch: Launch,
+        /// Its name.
+        name: String,
+        /// How, in words.
+        why: String,
+    },
+    /// Somebody wants the job stopped.
+    StopRequested,
+    /// Time went by.
+    Tick,
+}
+
+/// What a worker says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FromWorker {
+    /// It is alive.
+    Heartbeat,
+    /// How far the task is.
+    Progress(Progress),
+    /// Rank 0 listens for the others.
+    RendezvousReady {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u32,
+    },
+    /// Rank 0 knows where training begins.
+    Started(Started),
+    /// The held-out metrics after a step.
+    Validated(Validated),
+    /// This rank's part of a checkpoint is written.
+    CheckpointPart {
+        /// Its step.
+        step: u64,
+        /// The part's description.
+        part: String,
+    },
+    /// A checkpoint is visible.
+    CheckpointCommitted {
+        /// Its step.
+        step: u64,
+    },
+    /// A checkpoint could not be written; training goes on.
+    CheckpointFailed {
+        /// Its step.
+        step: u64,
+        /// Why.
+        message: String,
+    },
+    /// The task is finished.
+    Done(TaskResult),
+    /// The task failed.
+    Failed(Failure),
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// What is being done, in words.
+    pub stage: String,
+    /// Units done.
+    pub done: u64,
+    /// Of so many; 0 = unknown.
+    pub total: u64,
+    /// What is counted.
+    pub unit: String,
+    /// Of training only.
+    pub training: Option<Training>,
+}
+
+/// How training goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Training {
+    /// Committed steps.
+    pub step: u64,
+    /// Epochs, with fraction.
+    pub epoch: f64,
+    /// Mean loss since the last report.
+    pub loss: f64,
+    /// Rows (users) trained a second.
+    pub rows_per_second: f64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+}
+
+/// Where training begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Started {
+    /// Steps committed before.
+    pub step: u64,
+    /// Steps of the whole training.
+    pub total_steps: u64,
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// When the checkpoint it resumes from was written, milliseconds since 1970.
+    pub resumed_unix_ms: Option<u64>,
+    /// Newer checkpoints that were damaged and why.
+    pub passed_over: Vec<String>,
+}
+
+/// Held-out metrics after a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Validated {
+    /// The step.
+    pub step: u64,
+    /// Its epoch, with fraction.
+    pub epoch: f64,
+    /// The metric that chooses the best checkpoint.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+    /// None before was better.
+    pub best: bool,
+}
+
+/// What came of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskResult {
+    /// Of prepare.
+    Prepared {
+        /// Where the dataset is.
+        dataset_uri: String,
+        /// Its fingerprint.
+        fingerprint: String,
+        /// It was there already.
+        reused: bool,
+    },
+    /// Of training.
+    Trained {
+        /// Committed steps.
+        step: u64,
+        /// Steps of the whole training.
+        total_steps: u64,
+        /// It was told to stop.
+        stopped: bool,
+        /// Why it ended early by itself; empty when it did not.
+        ended_early: String,
+    },
+    /// Of an evaluation.
+    Evaluated {
+        /// Step of the checkpoint.
+        step: u64,
+        /// The held-out rows.
+        split: super::Split,
+        /// The report as JSON; of rank 0 only.
+        report: String,
+    },
+    /// Of an export.
+    Exported {
+        /// Step of the checkpoint.
+        step: u64,
+        /// Files written.
+        files: Vec<String>,
+    },
+}
