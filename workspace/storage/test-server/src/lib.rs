@@ -4,7 +4,8 @@
 //! temporary directory. It speaks HTTP on a loopback port, so that another process (a worker under
 //! test) can use it just as well, given [`S3Server::environment`].
 //!
-//! Two things are added to it:
+//! Three things are added to it:
+//! - a bucket that is not there is NoSuchBucket, also for writes;
 //! - a conditional create (`If-None-Match: *`) is atomic, as it is on Amazon S3; `s3s-fs` alone
 //!   checks first and writes later;
 //! - [`S3Server::set_fault`] makes it answer like a server in trouble.
@@ -46,6 +47,7 @@ pub enum Fault {
 }
 
 struct Shared {
+    root: PathBuf,
     fault: AtomicU8,
     requests: AtomicU64,
     conditional: Mutex<()>,
@@ -75,6 +77,7 @@ impl S3Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
+            root: root.path().to_owned(),
             fault: AtomicU8::new(Fault::None as u8),
             requests: AtomicU64::new(0),
             conditional: Mutex::new(()),
@@ -142,10 +145,12 @@ async fn answer(
     shared.requests.fetch_add(1, Ordering::SeqCst);
     let fault = shared.fault.load(Ordering::SeqCst);
     let writes = request.method() != hyper::Method::GET && request.method() != hyper::Method::HEAD;
+    let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
     let refusal = match fault {
         f if f == Fault::SlowDown as u8 => Some((503, "SlowDown")),
         f if f == Fault::AccessDenied as u8 => Some((403, "AccessDenied")),
         f if f == Fault::Full as u8 && writes => Some((507, "XMinioStorageFull")),
+        _ if !shared.root.join(bucket).is_dir() => Some((404, "NoSuchBucket")),
         _ => None,
     };
     if let Some((status, code)) = refusal {
