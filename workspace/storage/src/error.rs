@@ -165,11 +165,11 @@ impl StorageError {
             "RequestTimeTooSkewed",
         ]) {
             StorageError::CredentialsRefused { uri, operation, reason }
-        } else if has(&["QuotaExceeded", "StorageFull", "InsufficientStorage", "507"]) {
+        } else if has(&["QuotaExceeded", "StorageFull", "InsufficientStorage", "507 Insufficient"]) {
             StorageError::Full { uri, operation, reason }
         } else if let object_store::Error::NotFound { .. } = error {
             StorageError::NotFound { uri, operation }
-        } else if let object_store::Error::PermissionDenied { .. } = error {
+        } else if has(&["AccessDenied", "403 Forbidden"]) {
             StorageError::PermissionDenied { uri, operation, reason }
         } else if let object_store::Error::Unauthenticated { .. } = error {
             StorageError::CredentialsRefused { uri, operation, reason }
