@@ -14,6 +14,7 @@ pub struct CheckpointSpec {
     /// Time between checkpoints.
     pub every: Span,
     /// The newest that are kept.
+    #[schemars(range(min = 1))]
     pub keep_last: u32,
     /// Every checkpoint whose step is a multiple of this is kept; 0 = none.
     pub keep_every_steps: u64,

@@ -10,6 +10,7 @@ pub struct EvaluateSpec {
     /// Steps between evaluations on the validation rows; 0 = by epochs.
     pub every_steps: u64,
     /// The cut-offs k of Recall@k, NDCG@k.
+    #[schemars(inner(range(min = 1)))]
     pub k: Vec<u32>,
     /// Users evaluated at most during training (the first by dataset order); 0 = all. The final
     /// evaluation always takes all.

@@ -10,8 +10,8 @@ use crate::units::ByteSize;
 #[serde(deny_unknown_fields)]
 pub struct LogSpec {
     /// File, directory, glob or `s3://bucket/prefix/*.parquet`; one or a list.
-    #[serde(deserialize_with = "crate::one_or_many")]
-    #[schemars(with = "crate::OneOrMany")]
+    #[serde(deserialize_with = "crate::lists::one_or_many")]
+    #[schemars(with = "crate::lists::OneOrMany")]
     pub uri: Vec<String>,
     /// `auto` goes by the file name: .parquet, .csv, .tsv, .jsonl or .ndjson, with .gz, .zst, .bz2.
     #[serde(default)]
@@ -31,13 +31,16 @@ pub struct LogSpec {
     pub actions: BTreeMap<String, ActionSpec>,
     /// Users with fewer rows (after the filter) are left out.
     #[serde(default = "one")]
+    #[schemars(range(min = 1))]
     pub min_user_actions: u32,
     /// Items with fewer rows (after the filter) are left out, before users are counted.
     #[serde(default = "one")]
+    #[schemars(range(min = 1))]
     pub min_item_actions: u32,
     /// Bad rows allowed, as a fraction of all rows; above it the job fails. Bad rows within it are
     /// written aside and counted by cause.
     #[serde(default = "max_bad_rows")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub max_bad_rows: f64,
 }
 
@@ -84,6 +87,7 @@ pub struct ActionSpec {
     /// Whether it may be predicted (all actions are part of histories).
     pub positive: bool,
     /// Weight of a row that predicts it.
+    #[schemars(range(min = 0.0))]
     pub weight: f32,
 }
 
@@ -135,6 +139,7 @@ pub struct PrepareSpec {
     pub threads: u32,
     /// Actions (timeline entries) in a shard, about. The unit workers read: a row group of about
     /// 15 bytes an action.
+    #[schemars(range(min = 1))]
     pub shard_actions: u32,
 }
 

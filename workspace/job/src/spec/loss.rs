@@ -18,8 +18,10 @@ pub struct LossSpec {
     /// A user's other positives in the batch are not used as its negatives.
     pub mask_user_positives: bool,
     /// Rows of a loss tile.
+    #[schemars(range(min = 1))]
     pub tile_rows: u32,
     /// Columns of a loss tile.
+    #[schemars(range(min = 1))]
     pub tile_columns: u32,
 }
 
@@ -77,10 +79,12 @@ pub enum NegativesMode {
 #[serde(default, deny_unknown_fields)]
 pub struct Temperature {
     /// Initial value.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub initial: f64,
     /// Trained (as a log-scale) or fixed.
     pub learned: bool,
     /// Lower bound of a learned temperature.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub min: f64,
 }
 
@@ -107,8 +111,10 @@ pub enum LogQ {
 #[serde(default, deny_unknown_fields)]
 pub struct SketchSpec {
     /// Hash functions.
+    #[schemars(range(min = 1))]
     pub depth: u32,
     /// Counters a hash function, 8 bytes each.
+    #[schemars(range(min = 1))]
     pub width: u32,
 }
 

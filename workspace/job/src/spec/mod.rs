@@ -22,8 +22,8 @@ pub use log::{ActionSpec, Columns, LogFormat, LogSpec, PrepareSpec, TimestampUni
 pub use loss::{LogQ, LossSpec, Negatives, NegativesMode, PositiveCorrection, SketchSpec, Temperature};
 pub use split::SplitSpec;
 pub use towers::{
-    HashSpec, IdEmbedding, ItemEncoder, ItemTowerSpec, ItemVectorSource, Objective, TimeFeatures,
-    TowersSpec, UserTowerSpec,
+    HashSpec, IdEmbedding, ItemEncoder, ItemTowerSpec, ItemVectorSource, Objective, TimeFeatures, TowersSpec,
+    UserTowerSpec,
 };
 pub use train::{Device, Graphs, OptimizerKind, OptimizerSpec, Schedule, TrainSpec, Workers};
 
@@ -48,6 +48,7 @@ pub struct JobSpec {
     /// Virtual workers. Fixed for the life of a job and at least the largest worker count: batches
     /// are dealt to lanes, lanes to workers, so that the worker count changes nothing but speed.
     #[serde(default = "defaults::lanes")]
+    #[schemars(range(min = 1))]
     pub lanes: u32,
     /// How soon training must go on after a fault; every time-out is derived from it.
     #[serde(default = "defaults::recovery_target")]

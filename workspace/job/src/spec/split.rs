@@ -20,12 +20,12 @@ pub enum SplitSpec {
     /// `log.uri` is trained on; the held-out rows are in files of their own, in the same format.
     Files {
         /// Files of the validation rows.
-        #[serde(default, deserialize_with = "crate::one_or_many")]
-        #[schemars(with = "crate::OneOrMany")]
+        #[serde(default, deserialize_with = "crate::lists::one_or_many")]
+        #[schemars(with = "crate::lists::OneOrMany")]
         validation: Vec<String>,
         /// Files of the test rows.
-        #[serde(deserialize_with = "crate::one_or_many")]
-        #[schemars(with = "crate::OneOrMany")]
+        #[serde(deserialize_with = "crate::lists::one_or_many")]
+        #[schemars(with = "crate::lists::OneOrMany")]
         test: Vec<String>,
     },
 }

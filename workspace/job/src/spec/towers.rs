@@ -10,6 +10,7 @@ use crate::units::Span;
 #[serde(default, deny_unknown_fields)]
 pub struct TowersSpec {
     /// Length of the embeddings both towers produce.
+    #[schemars(range(min = 1))]
     pub dim: u32,
     /// Embeddings are scaled to length 1 (similarity is the cosine).
     pub normalize: bool,
@@ -41,16 +42,21 @@ pub struct ItemTowerSpec {
     /// Names of catalogue features to read; null = all of them.
     pub features: Option<Vec<String>>,
     /// Width of the transformer.
+    #[schemars(range(min = 1))]
     pub d_model: u32,
     /// Transformer layers.
+    #[schemars(range(min = 1))]
     pub layers: u32,
     /// Attention heads.
+    #[schemars(range(min = 1))]
     pub heads: u32,
-    /// Width of the feed-forward block.
+    /// Width of the feed-forward block; 4 x `d_model` when not given or 0.
     pub ffn: u32,
     /// Hidden widths of the `mlp` encoder.
+    #[schemars(inner(range(min = 1)))]
     pub mlp: Vec<u32>,
     /// Dropout.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub dropout: f64,
     /// Hash embedding of text tokens and categorical values.
     pub hash: HashSpec,
@@ -105,8 +111,10 @@ pub enum IdEmbedding {
 #[serde(default, deny_unknown_fields)]
 pub struct HashSpec {
     /// Rows of the shared table E.
+    #[schemars(range(min = 1))]
     pub rows: u32,
     /// Width of E.
+    #[schemars(range(min = 1))]
     pub dim: u32,
 }
 
@@ -121,14 +129,18 @@ impl Default for HashSpec {
 #[serde(default, deny_unknown_fields)]
 pub struct UserTowerSpec {
     /// The most recent actions read.
+    #[schemars(range(min = 1))]
     pub max_actions: u32,
     /// What is predicted, and from which positions.
     pub objective: Objective,
     /// Positions sampled from a user a step by `dense_all_action`.
+    #[schemars(range(min = 1))]
     pub dense_positions: u32,
     /// Positives drawn for a user a step by `all_action`.
+    #[schemars(range(min = 1))]
     pub max_positives: u32,
-    /// Positives lie within this time after a position (`all_action`, `dense_all_action`).
+    /// Positives lie within this time after a position (`all_action`, `dense_all_action`). 0s where
+    /// the log has no time: all that follows.
     pub window: Span,
     /// The vector of an action's item.
     pub item_vector: ItemVectorSource,
@@ -141,18 +153,23 @@ pub struct UserTowerSpec {
     /// Time features.
     pub time: TimeFeatures,
     /// Width of the transformer.
+    #[schemars(range(min = 1))]
     pub d_model: u32,
     /// Transformer layers.
+    #[schemars(range(min = 1))]
     pub layers: u32,
     /// Attention heads.
+    #[schemars(range(min = 1))]
     pub heads: u32,
-    /// Width of the feed-forward block; 0 = 4 x `d_model`.
+    /// Width of the feed-forward block; 4 x `d_model` when not given or 0.
     pub ffn: u32,
     /// Learned positions, counted back from the newest action.
     pub positions: bool,
     /// Dropout of embeddings, attention output and feed-forward.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub dropout: f64,
     /// Dropout of attention weights.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub attention_dropout: f64,
     /// The two-layer head of PinnerFormer; false = the last LayerNorm is the embedding (SASRec),
     /// projected only where widths differ.

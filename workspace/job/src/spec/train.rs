@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSpec {
     /// Users in a step, over all lanes; a multiple of `lanes`.
+    #[schemars(range(min = 1))]
     pub global_batch: u32,
     /// Passes over the dataset. Give this or `steps`; 10 when neither is given.
+    #[schemars(range(min = 1))]
     pub epochs: Option<u32>,
     /// Optimizer steps. Give this or `epochs`.
+    #[schemars(range(min = 1))]
     pub steps: Option<u64>,
     /// Optimizer of everything but tables.
     pub optimizer: OptimizerSpec,
@@ -21,12 +24,15 @@ pub struct TrainSpec {
     /// Steps of linear warm-up.
     pub warmup_steps: u64,
     /// Gradients are scaled down to this global norm; 0 = off.
+    #[schemars(range(min = 0.0))]
     pub clip_norm: f64,
     /// Shards shuffled together within a lane.
+    #[schemars(range(min = 1))]
     pub shuffle_shards: u32,
     /// What is kept of the lanes' forward passes until the loss is known.
     pub graphs: Graphs,
     /// Steps between metrics.
+    #[schemars(range(min = 1))]
     pub log_every: u64,
     /// Threads of a worker's tensor operations; 0 = cores / workers.
     pub threads: u32,
@@ -58,15 +64,20 @@ pub struct OptimizerSpec {
     /// Kind.
     pub kind: OptimizerKind,
     /// Highest learning rate.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub lr: f64,
     /// Decay of the first moment (Adam, AdamW) or momentum (SGD: 0 by default there).
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta1: f64,
     /// Decay of the second moment (Adam, AdamW).
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta2: f64,
     /// Added to the denominator.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub eps: f64,
     /// Weight decay of matrices; biases, norms, positions and tables are not decayed. Decoupled
     /// for AdamW, L2 for the others.
+    #[schemars(range(min = 0.0))]
     pub weight_decay: f64,
 }
 
@@ -135,15 +146,17 @@ pub enum Device {
 
 /// How many workers a job wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Workers {
     /// Exactly so many.
-    Exactly(u32),
+    Exactly(#[schemars(range(min = 1))] u32),
     /// It starts with `min` and grows up to `max`.
     Range {
         /// Fewest.
+        #[schemars(range(min = 1))]
         min: u32,
         /// Most.
+        #[schemars(range(min = 1))]
         max: u32,
     },
 }

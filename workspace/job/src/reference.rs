@@ -1,0 +1,6 @@
+//! The reference page, `docs/job-file.md`.
+
+/// The page, as Markdown.
+pub fn reference() -> String {
+    String::new()
+}
