@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 use twinspire_collective::{Collective, CollectiveError, Gloo, Rendezvous, RendezvousHost};
 
 use crate::processes::{self, HUNG, Rank, Role};
@@ -82,7 +82,7 @@ fn with_an_idle_peer(timeout: Duration) -> (Gloo, Gloo) {
 #[test]
 fn every_operation_ends_when_a_peer_does_not_come_to_it() {
     type Operation = fn(&Gloo) -> Result<(), CollectiveError>;
-    let operations: [(&str, Operation); 5] = [
+    let operations: [(&str, Operation); 6] = [
         ("all_reduce_sum", |group| group.all_reduce_sum(&mut Tensor::from(1.0))),
         ("all_gather", |group| group.all_gather(&Tensor::from_slice(&[1.0])).map(drop)),
         ("reduce_scatter_sum", |group| {
@@ -90,6 +90,10 @@ fn every_operation_ends_when_a_peer_does_not_come_to_it() {
         }),
         // Rank 0 only sends when it is the root, and is done when the system has taken the bytes.
         ("broadcast", |group| group.broadcast(&mut Tensor::from(1.0), 1)),
+        // Far more than the system takes: the sender waits in the middle of it.
+        ("broadcast", |group| {
+            group.broadcast(&mut Tensor::zeros([16_000_000], (Kind::Float, Device::Cpu)), 0)
+        }),
         ("barrier", Gloo::barrier),
     ];
     let timeout = Duration::from_millis(200);
