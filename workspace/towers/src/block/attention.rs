@@ -1,0 +1,88 @@
+use tch::Tensor;
+
+use super::{Linear, Mode};
+use crate::params::Builder;
+
+/// How tokens attend to each other.
+pub enum AttentionShape<'a> {
+    /// The tokens are buckets laid end to end, each a grid `[users, len]`; a token sees itself and the
+    /// ones before it in its row. Padding stands at the end of rows, so nothing real sees it.
+    Causal(&'a [(i64, i64)]),
+    /// The tokens are one grid `[items, tokens]`; a token sees all that `present` `[items, tokens]`
+    /// marks.
+    Masked {
+        /// Rows of the grid.
+        items: i64,
+        /// Columns of the grid.
+        tokens: i64,
+        /// Which tokens may be looked at.
+        present: &'a Tensor,
+    },
+}
+
+/// Multi-head self-attention.
+pub struct Attention {
+    qkv: Linear,
+    out: Linear,
+    heads: i64,
+    width: i64,
+    dropout: f64,
+}
+
+impl Attention {
+    /// `width` is a multiple of `heads`.
+    pub fn new(builder: &mut Builder, name: &str, width: i64, heads: i64, dropout: f64) -> Self {
+        Attention {
+            qkv: Linear::new(builder, &format!("{name}.qkv"), width, 3 * width),
+            out: Linear::new(builder, &format!("{name}.out"), width, width),
+            heads,
+            width,
+            dropout,
+        }
+    }
+
+    /// `[tokens, width] -> [tokens, width]`.
+    pub fn forward(&self, x: &Tensor, shape: &AttentionShape, mode: Mode) -> Tensor {
+        let qkv = self.qkv.forward(x); // [tokens, 3 width]
+        let dropout = if mode == Mode::Train { self.dropout } else { 0.0 };
+        let mixed = match shape {
+            AttentionShape::Causal(buckets) => {
+                // One split, whose gradient is one concatenation: narrowing bucket by bucket would
+                // make a gradient of the whole size for each.
+                let sizes: Vec<i64> = buckets.iter().map(|(users, len)| users * len).collect();
+                let parts: Vec<Tensor> = qkv
+                    .split_with_sizes(sizes.as_slice(), 0)
+                    .iter()
+                    .zip(*buckets)
+                    .map(|(part, &(users, len))| self.mix(part, users, len, None, dropout))
+                    .collect();
+                Tensor::cat(&parts, 0)
+            }
+            AttentionShape::Masked { items, tokens, present } => {
+                let mask = present.view([*items, 1, 1, *tokens]);
+                self.mix(&qkv, *items, *tokens, Some(&mask), dropout)
+            }
+        };
+        self.out.forward(&mixed)
+    }
+
+    /// Attention inside one grid: `[rows * len, 3 width] -> [rows * len, width]`.
+    fn mix(&self, qkv: &Tensor, rows: i64, len: i64, mask: Option<&Tensor>, dropout: f64) -> Tensor {
+        let split = qkv
+            .view([rows, len, 3, self.heads, self.width / self.heads])
+            .permute([2, 0, 3, 1, 4]) // [3, rows, heads, len, width / heads]
+            .unbind(0);
+        Tensor::scaled_dot_product_attention(
+            &split[0],
+            &split[1],
+            &split[2],
+            mask,
+            dropout,
+            mask.is_none(),
+            None,
+            false,
+        )
+        .transpose(1, 2) // [rows, len, heads, width / heads]
+        .reshape([rows * len, self.width])
+    }
+}
