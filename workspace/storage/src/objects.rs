@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutMode, PutPayload};
@@ -51,7 +51,26 @@ impl Location {
     /// [`StorageError::NotFound`] and whatever else can go wrong.
     pub async fn get(&self, name: &str) -> Result<Bytes, StorageError> {
         let path = self.child(name);
-        let read = async { self.store().get(&path).await?.bytes().await };
+        let store = self.store();
+        let read = async {
+            let found = store.get(&path).await?;
+            let size = found.meta.size;
+            if self.kind() == Kind::Files || size <= MULTIPART_ABOVE as u64 {
+                return found.bytes().await;
+            }
+            // One connection is slower than the network, and a time-out would lose all of it.
+            drop(found);
+            let pieces = (0..size).step_by(PART).map(|start| {
+                let (store, path) = (&store, &path);
+                async move { store.get_range(path, start..size.min(start + PART as u64)).await }
+            });
+            let mut pieces = futures::stream::iter(pieces).buffered(PARTS_AT_A_TIME);
+            let mut content = BytesMut::with_capacity(size as usize);
+            while let Some(piece) = pieces.next().await {
+                content.extend_from_slice(&piece?);
+            }
+            Ok(content.freeze())
+        };
         read.await.map_err(|error| self.error(&path, Operation::Read, &error))
     }
 

@@ -1,0 +1,363 @@
+//! Writing, committing, listing and collecting checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt};
+use twinspire_storage::{Location, Put, StorageError};
+
+use crate::error::CheckpointError;
+use crate::ids::{Generation, Step};
+use crate::layout::{Attempt, MANIFEST, part_file};
+use crate::manifest::Manifest;
+use crate::part::{self, PartInfo};
+use crate::retention::{Retention, to_delete};
+use crate::tensor::TensorSlice;
+
+/// Manifests read at a time.
+const MANIFESTS_AT_A_TIME: usize = 8;
+
+/// The checkpoints of one job.
+#[derive(Clone, Debug)]
+pub struct CheckpointStore {
+    pub(crate) location: Location,
+    retention: Retention,
+}
+
+/// What [`CheckpointStore::commit`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The checkpoint is there now.
+    Created,
+    /// This very checkpoint had been committed: an answer was lost, or the call repeated.
+    AlreadyThere,
+}
+
+/// What a listing says of a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Step.
+    pub step: Step,
+    /// Generation that wrote it.
+    pub generation: Generation,
+    /// Bytes of its files.
+    pub size: u64,
+    /// Whether it can be restored.
+    pub state: State,
+    /// Its manifest, where there is one that can be read.
+    pub manifest: Option<Manifest>,
+}
+
+/// Whether a checkpoint can be restored, as far as a listing shows: contents are not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Committed, and all files have the right size.
+    Whole,
+    /// Committed, but no longer what it was.
+    Damaged(String),
+    /// Being written, or left by a writer that was killed.
+    Unfinished,
+}
+
+/// Sizes of an attempt's files by name.
+type Files = BTreeMap<String, u64>;
+
+impl CheckpointStore {
+    /// The checkpoints kept in `location`, which nothing else uses.
+    pub fn new(location: Location, retention: Retention) -> CheckpointStore {
+        CheckpointStore { location, retention }
+    }
+
+    /// Where they are kept.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Writes rank `rank`'s part of `of`. It counts for nothing until [`commit`](Self::commit);
+    /// writing it again replaces it.
+    ///
+    /// # Errors
+    /// Slices that are not this rank's; storage errors.
+    pub async fn write_part(
+        &self,
+        step: Step,
+        generation: Generation,
+        rank: usize,
+        of: usize,
+        slices: &[TensorSlice],
+    ) -> Result<PartInfo, CheckpointError> {
+        let content =
+            part::encode(slices, rank, of).map_err(|reason| CheckpointError::Unsound { step, reason })?;
+        // A checksum of gigabytes would hold up whatever else runs on this thread.
+        let described = tokio::task::spawn_blocking(move || {
+            let info = part::describe(part_file(rank, of), &content);
+            (info, content)
+        });
+        let (info, content) =
+            described.await.map_err(|error| CheckpointError::Unsound { step, reason: error.to_string() })?;
+        self.directory(Attempt { generation, step }).put(&info.file, content).await?;
+        Ok(info)
+    }
+
+    /// Makes the checkpoint visible. All parts must have been written.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Fenced`] when a newer generation has written here, or this one has
+    /// committed another state as this step; [`CheckpointError::Unsound`] when parts are missing;
+    /// storage errors.
+    pub async fn commit(&self, mut manifest: Manifest) -> Result<Commit, CheckpointError> {
+        let (step, generation) = (manifest.step, manifest.generation);
+        let unsound = |reason| CheckpointError::Unsound { step, reason };
+        let fenced = |theirs: Attempt| CheckpointError::Fenced {
+            uri: self.location.uri().into(),
+            step,
+            ours: generation,
+            theirs: theirs.generation,
+            their_step: theirs.step,
+        };
+        // JSON has no NaN; a metric that is not a number must not cost the checkpoint.
+        manifest.metrics.retain(|_, value| value.is_finite());
+        manifest.check().map_err(unsound)?;
+        let content = manifest.encode().map_err(|error| unsound(error.to_string()))?;
+
+        let attempt = Attempt { generation, step };
+        let attempts = self.attempts().await?;
+        if let Some((newest, _)) =
+            attempts.last_key_value().filter(|(newest, _)| newest.generation > generation)
+        {
+            return Err(fenced(*newest));
+        }
+        let files = attempts.get(&attempt).cloned().unwrap_or_default();
+        if let Some(reason) = lacking(&manifest, &files) {
+            return Err(unsound(reason));
+        }
+        match self.directory(attempt).put_if_absent(MANIFEST, content.clone()).await? {
+            Put::Created => Ok(Commit::Created),
+            Put::AlreadyThere => {
+                // Compared as read, so that both have been through the same number parser.
+                let ours = Manifest::decode(&content).map_err(unsound)?;
+                let theirs = self.read_manifest(attempt).await?.map_err(unsound)?;
+                if ours.same_state(&theirs) { Ok(Commit::AlreadyThere) } else { Err(fenced(attempt)) }
+            }
+        }
+    }
+
+    /// All checkpoints, newest first.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn list(&self) -> Result<Vec<Summary>, CheckpointError> {
+        let attempts = self.attempts().await?;
+        let summaries = futures::stream::iter(attempts.into_iter().rev())
+            .map(|(attempt, files)| self.summarise(attempt, files))
+            .buffered(MANIFESTS_AT_A_TIME);
+        Ok(summaries.try_collect().await?)
+    }
+
+    /// The newest checkpoint that is whole by a listing.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn latest_whole(&self) -> Result<Option<Manifest>, CheckpointError> {
+        for (attempt, files) in self.attempts().await?.into_iter().rev() {
+            let summary = self.summarise(attempt, files).await?;
+            if summary.state == State::Whole {
+                return Ok(summary.manifest);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The newest generation that has written here, finished or not: a job goes on with a newer
+    /// one, or its commits are refused.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn highest_generation(&self) -> Result<Option<Generation>, CheckpointError> {
+        Ok(self.attempts().await?.last_key_value().map(|(attempt, _)| attempt.generation))
+    }
+
+    /// Deletes what the retention policy does not keep and what killed writers left, but nothing
+    /// as new as the newest whole checkpoint or newer. Answers the steps of which nothing is left.
+    ///
+    /// # Errors
+    /// Storage errors; what is not deleted now is by a later call.
+    pub async fn collect(&self) -> Result<Vec<Step>, CheckpointError> {
+        let summaries = self.list().await?;
+        let garbage = garbage(&summaries, &self.retention);
+        // A directory without its manifest is nothing; the other way round it would be damaged.
+        for attempt in &garbage {
+            self.directory(*attempt).delete(MANIFEST).await?;
+        }
+        for attempt in &garbage {
+            self.directory(*attempt).delete_all().await?;
+        }
+        let kept: BTreeSet<Step> =
+            summaries.iter().filter(|s| !garbage.contains(&s.attempt())).map(|s| s.step).collect();
+        let gone: BTreeSet<Step> =
+            garbage.iter().map(|attempt| attempt.step).filter(|step| !kept.contains(step)).collect();
+        for step in &gone {
+            self.location.join(&Attempt::step_directory(*step)).delete_all().await?;
+        }
+        Ok(gone.into_iter().collect())
+    }
+
+    /// Everything written here, oldest first.
+    pub(crate) async fn attempts(&self) -> Result<BTreeMap<Attempt, Files>, StorageError> {
+        let mut attempts: BTreeMap<Attempt, Files> = BTreeMap::new();
+        for entry in self.location.list("").await? {
+            if let Some((attempt, file)) = Attempt::of_file(&entry.name) {
+                attempts.entry(attempt).or_default().insert(file.to_owned(), entry.size);
+            }
+        }
+        Ok(attempts)
+    }
+
+    /// The manifest, or what is wrong with it.
+    pub(crate) async fn read_manifest(
+        &self,
+        attempt: Attempt,
+    ) -> Result<Result<Manifest, String>, StorageError> {
+        let bytes = match self.directory(attempt).get(MANIFEST).await {
+            Err(error) if error.is_not_found() => return Ok(Err("it has no manifest".into())),
+            read => read?,
+        };
+        let manifest = Manifest::decode(&bytes);
+        Ok(manifest.and_then(|manifest| {
+            let stands_for = Attempt { generation: manifest.generation, step: manifest.step };
+            if stands_for == attempt {
+                Ok(manifest)
+            } else {
+                Err("its manifest is another checkpoint's".into())
+            }
+        }))
+    }
+
+    pub(crate) fn directory(&self, attempt: Attempt) -> Location {
+        self.location.join(&attempt.directory())
+    }
+
+    async fn summarise(&self, attempt: Attempt, files: Files) -> Result<Summary, StorageError> {
+        let manifest = match files.contains_key(MANIFEST) {
+            true => Some(self.read_manifest(attempt).await?),
+            false => None,
+        };
+        let state = match &manifest {
+            None => State::Unfinished,
+            Some(Err(reason)) => State::Damaged(reason.clone()),
+            Some(Ok(manifest)) => lacking(manifest, &files).map_or(State::Whole, State::Damaged),
+        };
+        Ok(Summary {
+            step: attempt.step,
+            generation: attempt.generation,
+            size: files.values().sum(),
+            state,
+            manifest: manifest.and_then(Result::ok),
+        })
+    }
+}
+
+impl Summary {
+    fn attempt(&self) -> Attempt {
+        Attempt { generation: self.generation, step: self.step }
+    }
+}
+
+/// What is wrong with the files of a checkpoint, by their sizes.
+fn lacking(manifest: &Manifest, files: &Files) -> Option<String> {
+    manifest.parts.iter().find_map(|part| match files.get(&part.file) {
+        None => Some(format!("{} is missing", part.file)),
+        Some(size) if *size != part.size => {
+            Some(format!("{} has {size} bytes, not {}", part.file, part.size))
+        }
+        Some(_) => None,
+    })
+}
+
+/// What may go. Of a step that several generations wrote, the newest whole one counts.
+fn garbage(summaries: &[Summary], retention: &Retention) -> BTreeSet<Attempt> {
+    let mut whole: Vec<&Summary> = summaries.iter().filter(|summary| summary.state == State::Whole).collect();
+    whole.sort_by_key(|summary| summary.attempt());
+    let Some(newest) = whole.last().map(|summary| summary.attempt()) else {
+        return BTreeSet::new();
+    };
+    let superseded = |summary: &Summary| {
+        whole.iter().any(|other| other.step == summary.step && other.generation > summary.generation)
+    };
+    let standing: Vec<&&Summary> = whole.iter().filter(|summary| !superseded(summary)).collect();
+    let checkpoints: Vec<_> = standing
+        .iter()
+        .map(|summary| {
+            let metrics = summary.manifest.as_ref().map(|manifest| manifest.metrics.clone());
+            (summary.step, metrics.unwrap_or_default())
+        })
+        .collect();
+    let steps = to_delete(&checkpoints, retention);
+    let keep: BTreeSet<Attempt> = standing
+        .iter()
+        .filter(|summary| !steps.contains(&summary.step))
+        .map(|summary| summary.attempt())
+        .collect();
+    summaries
+        .iter()
+        .map(Summary::attempt)
+        .filter(|attempt| *attempt < newest && !keep.contains(attempt))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(generation: u64, step: u64, state: State) -> Summary {
+        let (step, generation) = (Step(step), Generation(generation));
+        Summary { step, generation, size: 0, state, manifest: None }
+    }
+
+    fn left(summaries: &[Summary], keep_last: usize) -> Vec<(u64, u64)> {
+        let gone = garbage(summaries, &Retention { keep_last, ..Retention::default() });
+        let kept = summaries.iter().map(Summary::attempt).filter(|attempt| !gone.contains(attempt));
+        kept.map(|attempt| (attempt.generation.0, attempt.step.0)).collect()
+    }
+
+    #[test]
+    fn nothing_goes_while_nothing_is_whole() {
+        let summaries = [summary(1, 10, State::Unfinished), summary(1, 20, State::Damaged("x".into()))];
+        assert_eq!(left(&summaries, 1), [(1, 10), (1, 20)]);
+    }
+
+    #[test]
+    fn leftovers_and_damaged_ones_go_when_a_newer_one_is_whole() {
+        let summaries = [
+            summary(1, 10, State::Whole),
+            summary(1, 20, State::Unfinished),
+            summary(1, 30, State::Damaged("x".into())),
+            summary(1, 40, State::Whole),
+            summary(1, 50, State::Unfinished),
+        ];
+        assert_eq!(left(&summaries, 2), [(1, 10), (1, 40), (1, 50)]);
+        assert_eq!(left(&summaries, 1), [(1, 40), (1, 50)]);
+    }
+
+    #[test]
+    fn damaged_ones_do_not_count_as_kept() {
+        let summaries = [
+            summary(1, 10, State::Whole),
+            summary(1, 20, State::Damaged("x".into())),
+            summary(1, 30, State::Damaged("x".into())),
+        ];
+        assert_eq!(left(&summaries, 2), [(1, 10), (1, 20), (1, 30)]);
+    }
+
+    #[test]
+    fn a_newer_generation_is_newer_whatever_its_step() {
+        let summaries = [
+            summary(1, 10, State::Whole),
+            summary(1, 30, State::Whole),
+            summary(2, 10, State::Whole),
+            summary(2, 20, State::Whole),
+        ];
+        assert_eq!(left(&summaries, 1), [(2, 20)]);
+        assert_eq!(left(&summaries, 2), [(2, 10), (2, 20)]);
+        assert_eq!(left(&summaries, 9), [(1, 30), (2, 10), (2, 20)]);
+    }
+}
