@@ -86,14 +86,18 @@ pub enum DatasetError {
         /// What the reader says.
         source: parquet::errors::ParquetError,
     },
+    /// No shard plan can be made.
+    #[error("no shard plan can be made: {why}")]
+    NoPlan {
+        /// Which setting stands in the way.
+        why: String,
+    },
     /// The storage did not answer.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// A thread of the reader could not be started or died.
-    #[error("the reader of lanes {lanes:?} stopped: {why}")]
+    /// A reader could not be started, broke off, or was asked for more than there is.
+    #[error("the background reader stopped: {why}")]
     ReaderStopped {
-        /// Its lanes.
-        lanes: Vec<u32>,
         /// Why.
         why: String,
     },
@@ -119,8 +123,9 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW2106", "a column of the dataset is missing or of another type"),
     ("TW2107", "a row of the dataset has impossible values"),
     ("TW2108", "a file of the dataset is not Parquet or damaged inside"),
-    ("TW2109", "the background reader of lanes stopped"),
+    ("TW2109", "the background reader could not be started or broke off"),
     ("TW2110", "an audit record cannot be read"),
+    ("TW2111", "no shard plan can be made of these settings and this dataset"),
 ];
 
 impl DatasetError {
@@ -135,6 +140,7 @@ impl DatasetError {
             DatasetError::Column { .. } => "TW2106",
             DatasetError::BadRow { .. } => "TW2107",
             DatasetError::Parquet { .. } => "TW2108",
+            DatasetError::NoPlan { .. } => "TW2111",
             DatasetError::Storage(error) => error.code(),
             DatasetError::ReaderStopped { .. } => "TW2109",
             DatasetError::AuditRecord { .. } => "TW2110",
