@@ -47,6 +47,14 @@ pub enum TowersError {
     /// The job's towers cannot be built on this dataset.
     #[error("{0}")]
     Unbuildable(String),
+    /// A tower's TorchScript does not do what the tower does.
+    #[error("the TorchScript at {path} differs from the tower by {off:e}: it was removed; this is a bug, please report it")]
+    Script {
+        /// Where it was saved.
+        path: String,
+        /// Largest difference of a number.
+        off: f64,
+    },
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
@@ -63,6 +71,7 @@ impl TowersError {
             TowersError::NoCuda { .. } => "TW4004",
             TowersError::Unbuildable(_) => "TW4005",
             TowersError::Torch(_) => "TW4006",
+            TowersError::Script { .. } => "TW4007",
         }
     }
 }
@@ -75,4 +84,5 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW4004", "`device: cuda` was asked for and no usable GPU is there."),
     ("TW4005", "The towers cannot be built on this dataset."),
     ("TW4006", "libtorch failed: out of memory, or a bug."),
+    ("TW4007", "A tower saved as TorchScript gave other embeddings when loaded back."),
 ];

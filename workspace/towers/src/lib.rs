@@ -17,7 +17,7 @@
 //! - [`loss`] is the tiled softmax over sampled or all items, with its gradient, without autograd.
 //! - [`optim`] updates dense parameters and table rows.
 //! - [`train`] is the step: [`Trainer`].
-//! - [`evaluate`] ranks the full catalogue.
+//! - [`evaluate`] ranks the full catalogue; [`script`] makes TorchScript of the towers.
 //!
 //! Every tensor operation here is the panicking kind of `tch`: shapes are fixed by construction, so a
 //! failure is a bug or memory running out. The worker catches such a panic at the task's edge and
@@ -32,6 +32,7 @@ pub mod loss;
 mod model;
 pub mod optim;
 pub mod params;
+pub mod script;
 mod seed;
 pub mod table;
 pub mod train;

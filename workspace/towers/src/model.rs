@@ -29,6 +29,7 @@ pub struct Model {
     /// Where the vectors of actions' items come from.
     pub source: ItemVectorSource,
     frozen: Option<Tensor>,
+    columns: UserColumns,
     device: Device,
 }
 
@@ -64,12 +65,17 @@ impl Model {
         let initial = (1.0 / spec.loss.temperature.initial).ln();
         let log_scale = builder.param(LOG_SCALE, &[1], Init::Constant(initial), Decay::No);
         let (dense, tables) = builder.finish();
-        Ok(Model { dense, tables, item, user, features, log_scale, source, frozen, device })
+        Ok(Model { dense, tables, item, user, features, log_scale, source, frozen, columns, device })
     }
 
     /// The device of the model.
     pub fn device(&self) -> Device {
         self.device
+    }
+
+    /// What the user tower reads.
+    pub fn columns(&self) -> UserColumns {
+        self.columns
     }
 
     /// Item vectors of a frozen feature for tokens, when that is what actions are known by.

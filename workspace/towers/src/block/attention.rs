@@ -11,8 +11,6 @@ pub enum AttentionShape<'a> {
     /// The tokens are one grid `[items, tokens]`; a token sees all that `present` `[items, tokens]`
     /// marks.
     Masked {
-        /// Rows of the grid.
-        items: i64,
         /// Columns of the grid.
         tokens: i64,
         /// Which tokens may be looked at.
@@ -46,6 +44,7 @@ impl Attention {
         let qkv = self.qkv.forward(x); // [tokens, 3 width]
         let dropout = if mode == Mode::Train { self.dropout } else { 0.0 };
         let mixed = match shape {
+            AttentionShape::Causal([(_, len)]) => self.mix(&qkv, *len, None, dropout),
             AttentionShape::Causal(buckets) => {
                 // One split, whose gradient is one concatenation: narrowing bucket by bucket would
                 // make a gradient of the whole size for each.
@@ -54,22 +53,22 @@ impl Attention {
                     .split_with_sizes(sizes.as_slice(), 0)
                     .iter()
                     .zip(*buckets)
-                    .map(|(part, &(users, len))| self.mix(part, users, len, None, dropout))
+                    .map(|(part, &(_, len))| self.mix(part, len, None, dropout))
                     .collect();
                 Tensor::cat(&parts, 0)
             }
-            AttentionShape::Masked { items, tokens, present } => {
-                let mask = present.view([*items, 1, 1, *tokens]);
-                self.mix(&qkv, *items, *tokens, Some(&mask), dropout)
+            AttentionShape::Masked { tokens, present } => {
+                let mask = present.view([-1, 1, 1, *tokens]);
+                self.mix(&qkv, *tokens, Some(&mask), dropout)
             }
         };
         self.out.forward(&mixed)
     }
 
     /// Attention inside one grid: `[rows * len, 3 width] -> [rows * len, width]`.
-    fn mix(&self, qkv: &Tensor, rows: i64, len: i64, mask: Option<&Tensor>, dropout: f64) -> Tensor {
+    fn mix(&self, qkv: &Tensor, len: i64, mask: Option<&Tensor>, dropout: f64) -> Tensor {
         let split = qkv
-            .view([rows, len, 3, self.heads, self.width / self.heads])
+            .view([-1, len, 3, self.heads, self.width / self.heads])
             .permute([2, 0, 3, 1, 4]) // [3, rows, heads, len, width / heads]
             .unbind(0);
         Tensor::scaled_dot_product_attention(
@@ -83,6 +82,6 @@ impl Attention {
             false,
         )
         .transpose(1, 2) // [rows, len, heads, width / heads]
-        .reshape([rows * len, self.width])
+        .reshape([-1, self.width])
     }
 }

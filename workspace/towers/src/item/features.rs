@@ -100,6 +100,14 @@ impl ItemFeatures {
     }
 }
 
+impl FeatureInput {
+    /// Ragged tokens `[tokens]` whose items begin at `offsets` `[n + 1]`.
+    pub(crate) fn tokens(ids: Tensor, offsets: Tensor) -> Self {
+        let present = offsets.slice(0, 1, None, 1).gt_tensor(&offsets.slice(0, None, -1, 1)).unsqueeze(1);
+        FeatureInput::Tokens { ids, offsets, present }
+    }
+}
+
 /// Size of one feature.
 #[derive(Clone, Copy, Debug)]
 pub enum FeatureWidth {
@@ -162,13 +170,7 @@ impl Data {
                 }
                 let device = items.device();
                 let offsets = Tensor::from_slice(&bounds).to_device(device);
-                let n = on_host.len() as i64;
-                let present = offsets.narrow(0, 1, n).gt_tensor(&offsets.narrow(0, 0, n)).unsqueeze(1);
-                FeatureInput::Tokens {
-                    ids: Tensor::from_slice(&gathered).to_device(device),
-                    offsets,
-                    present,
-                }
+                FeatureInput::tokens(Tensor::from_slice(&gathered).to_device(device), offsets)
             }
         }
     }

@@ -156,8 +156,9 @@ impl ItemTower {
             IdEmbed::None => None,
             IdEmbed::Table(table) => Some(rows.of(*table).get(&inputs.items)),
             IdEmbed::Hash(hash) => {
-                let n = inputs.items.size()[0];
-                let offsets = Tensor::arange(n + 1, (Kind::Int64, inputs.items.device()));
+                // Each item is a list of one token: offsets 0, 1, 2, …
+                let zero = Tensor::zeros([1], (Kind::Int64, inputs.items.device()));
+                let offsets = Tensor::cat(&[zero, inputs.items.ones_like().cumsum(0, Kind::Int64)], 0);
                 Some(hash.forward(rows, &inputs.items, &offsets))
             }
         }
@@ -182,7 +183,7 @@ impl ItemTower {
             })
             .collect();
         if let Some(id) = self.id_vector(inputs, rows) {
-            let present = Tensor::ones([id.size()[0], 1], (Kind::Bool, id.device()));
+            let present = every(inputs, Kind::Bool);
             groups.push(Group { vectors: id.unsqueeze(1), present });
         }
         groups
@@ -192,10 +193,9 @@ impl ItemTower {
         let Head::Transformer { projections, cls, cls_projection, encoder, out } = &self.head else {
             return Tensor::new();
         };
-        let n = inputs.items.size()[0];
-        let cls = cls_projection.forward(cls).unsqueeze(0).expand([n, -1, -1], false); // [n, 1, d_model]
+        let cls = every(inputs, cls.kind()).unsqueeze(2) * cls_projection.forward(cls); // [n, 1, d_model]
         let mut tokens = vec![cls];
-        let mut present = vec![Tensor::ones([n, 1], (Kind::Bool, inputs.items.device()))]; // CLS is never masked
+        let mut present = vec![every(inputs, Kind::Bool)]; // CLS is never masked
         for (group, projection) in self.groups(inputs, rows).into_iter().zip(projections) {
             tokens.push(projection.forward(&group.vectors)); // [n, group, d_model]
             present.push(group.present);
@@ -203,11 +203,16 @@ impl ItemTower {
         let x = Tensor::cat(&tokens, 1); // [n, tokens, d_model]
         let present = Tensor::cat(&present, 1); // [n, tokens]
         let (count, width) = (x.size()[1], x.size()[2]);
-        let shape = AttentionShape::Masked { items: n, tokens: count, present: &present };
-        let encoded = encoder.forward(x.reshape([n * count, width]), &shape, mode);
-        let cls_out = encoded.view([n, count, width]).select(1, 0); // [n, d_model]
+        let shape = AttentionShape::Masked { tokens: count, present: &present };
+        let encoded = encoder.forward(x.reshape([-1, width]), &shape, mode);
+        let cls_out = encoded.view([-1, count, width]).select(1, 0); // [n, d_model]
         out.forward(&cls_out, mode)
     }
+}
+
+/// A one for each item `[n, 1]`.
+fn every(inputs: &ItemInputs, kind: Kind) -> Tensor {
+    inputs.items.ones_like().to_kind(kind).unsqueeze(1)
 }
 
 /// Vectors of one feature `[n, count, width]`, of which `present` `[n, count]` are there.

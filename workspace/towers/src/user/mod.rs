@@ -4,6 +4,6 @@ mod inputs;
 mod time;
 mod tower;
 
-pub use inputs::ActionInputs;
+pub use inputs::{ActionInputs, Times};
 pub use time::TimeEncoding;
 pub use tower::{UserColumns, UserTower};
