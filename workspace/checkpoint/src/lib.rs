@@ -60,6 +60,7 @@
 
 #![forbid(unsafe_code)]
 
+mod collect;
 mod error;
 mod ids;
 mod layout;

@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn slices_that_are_not_the_ranks_are_refused() {
         let slice = tensors()[1].slice(0, 3);
-        assert!(encode(&[slice.clone()], 0, 3).is_ok());
-        assert!(encode(&[slice.clone()], 2, 3).unwrap_err().contains("`weights`"));
+        assert!(encode(std::slice::from_ref(&slice), 0, 3).is_ok());
+        assert!(encode(std::slice::from_ref(&slice), 2, 3).unwrap_err().contains("`weights`"));
         assert!(encode(&[slice.clone(), slice], 0, 3).unwrap_err().contains("two tensors"));
     }
 

@@ -1,6 +1,6 @@
-//! Writing, committing, listing and collecting checkpoints.
+//! Writing, committing and listing checkpoints.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 use twinspire_storage::{Location, Put, StorageError};
@@ -10,7 +10,7 @@ use crate::ids::{Generation, Step};
 use crate::layout::{Attempt, MANIFEST, part_file};
 use crate::manifest::Manifest;
 use crate::part::{self, PartInfo};
-use crate::retention::{Retention, to_delete};
+use crate::retention::Retention;
 use crate::tensor::TensorSlice;
 
 /// Manifests read at a time.
@@ -20,7 +20,7 @@ const MANIFESTS_AT_A_TIME: usize = 8;
 #[derive(Clone, Debug)]
 pub struct CheckpointStore {
     pub(crate) location: Location,
-    retention: Retention,
+    pub(crate) retention: Retention,
 }
 
 /// What [`CheckpointStore::commit`] found.
@@ -176,31 +176,6 @@ impl CheckpointStore {
         Ok(self.attempts().await?.last_key_value().map(|(attempt, _)| attempt.generation))
     }
 
-    /// Deletes what the retention policy does not keep and what killed writers left, but nothing
-    /// as new as the newest whole checkpoint or newer. Answers the steps of which nothing is left.
-    ///
-    /// # Errors
-    /// Storage errors; what is not deleted now is by a later call.
-    pub async fn collect(&self) -> Result<Vec<Step>, CheckpointError> {
-        let summaries = self.list().await?;
-        let garbage = garbage(&summaries, &self.retention);
-        // A directory without its manifest is nothing; the other way round it would be damaged.
-        for attempt in &garbage {
-            self.directory(*attempt).delete(MANIFEST).await?;
-        }
-        for attempt in &garbage {
-            self.directory(*attempt).delete_all().await?;
-        }
-        let kept: BTreeSet<Step> =
-            summaries.iter().filter(|s| !garbage.contains(&s.attempt())).map(|s| s.step).collect();
-        let gone: BTreeSet<Step> =
-            garbage.iter().map(|attempt| attempt.step).filter(|step| !kept.contains(step)).collect();
-        for step in &gone {
-            self.location.join(&Attempt::step_directory(*step)).delete_all().await?;
-        }
-        Ok(gone.into_iter().collect())
-    }
-
     /// Everything written here, oldest first.
     pub(crate) async fn attempts(&self) -> Result<BTreeMap<Attempt, Files>, StorageError> {
         let mut attempts: BTreeMap<Attempt, Files> = BTreeMap::new();
@@ -256,12 +231,6 @@ impl CheckpointStore {
     }
 }
 
-impl Summary {
-    fn attempt(&self) -> Attempt {
-        Attempt { generation: self.generation, step: self.step }
-    }
-}
-
 /// What is wrong with the files of a checkpoint, by their sizes.
 fn lacking(manifest: &Manifest, files: &Files) -> Option<String> {
     manifest.parts.iter().find_map(|part| match files.get(&part.file) {
@@ -271,93 +240,4 @@ fn lacking(manifest: &Manifest, files: &Files) -> Option<String> {
         }
         Some(_) => None,
     })
-}
-
-/// What may go. Of a step that several generations wrote, the newest whole one counts.
-fn garbage(summaries: &[Summary], retention: &Retention) -> BTreeSet<Attempt> {
-    let mut whole: Vec<&Summary> = summaries.iter().filter(|summary| summary.state == State::Whole).collect();
-    whole.sort_by_key(|summary| summary.attempt());
-    let Some(newest) = whole.last().map(|summary| summary.attempt()) else {
-        return BTreeSet::new();
-    };
-    let superseded = |summary: &Summary| {
-        whole.iter().any(|other| other.step == summary.step && other.generation > summary.generation)
-    };
-    let standing: Vec<&&Summary> = whole.iter().filter(|summary| !superseded(summary)).collect();
-    let checkpoints: Vec<_> = standing
-        .iter()
-        .map(|summary| {
-            let metrics = summary.manifest.as_ref().map(|manifest| manifest.metrics.clone());
-            (summary.step, metrics.unwrap_or_default())
-        })
-        .collect();
-    let steps = to_delete(&checkpoints, retention);
-    let keep: BTreeSet<Attempt> = standing
-        .iter()
-        .filter(|summary| !steps.contains(&summary.step))
-        .map(|summary| summary.attempt())
-        .collect();
-    summaries
-        .iter()
-        .map(Summary::attempt)
-        .filter(|attempt| *attempt < newest && !keep.contains(attempt))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn summary(generation: u64, step: u64, state: State) -> Summary {
-        let (step, generation) = (Step(step), Generation(generation));
-        Summary { step, generation, size: 0, state, manifest: None }
-    }
-
-    fn left(summaries: &[Summary], keep_last: usize) -> Vec<(u64, u64)> {
-        let gone = garbage(summaries, &Retention { keep_last, ..Retention::default() });
-        let kept = summaries.iter().map(Summary::attempt).filter(|attempt| !gone.contains(attempt));
-        kept.map(|attempt| (attempt.generation.0, attempt.step.0)).collect()
-    }
-
-    #[test]
-    fn nothing_goes_while_nothing_is_whole() {
-        let summaries = [summary(1, 10, State::Unfinished), summary(1, 20, State::Damaged("x".into()))];
-        assert_eq!(left(&summaries, 1), [(1, 10), (1, 20)]);
-    }
-
-    #[test]
-    fn leftovers_and_damaged_ones_go_when_a_newer_one_is_whole() {
-        let summaries = [
-            summary(1, 10, State::Whole),
-            summary(1, 20, State::Unfinished),
-            summary(1, 30, State::Damaged("x".into())),
-            summary(1, 40, State::Whole),
-            summary(1, 50, State::Unfinished),
-        ];
-        assert_eq!(left(&summaries, 2), [(1, 10), (1, 40), (1, 50)]);
-        assert_eq!(left(&summaries, 1), [(1, 40), (1, 50)]);
-    }
-
-    #[test]
-    fn damaged_ones_do_not_count_as_kept() {
-        let summaries = [
-            summary(1, 10, State::Whole),
-            summary(1, 20, State::Damaged("x".into())),
-            summary(1, 30, State::Damaged("x".into())),
-        ];
-        assert_eq!(left(&summaries, 2), [(1, 10), (1, 20), (1, 30)]);
-    }
-
-    #[test]
-    fn a_newer_generation_is_newer_whatever_its_step() {
-        let summaries = [
-            summary(1, 10, State::Whole),
-            summary(1, 30, State::Whole),
-            summary(2, 10, State::Whole),
-            summary(2, 20, State::Whole),
-        ];
-        assert_eq!(left(&summaries, 1), [(2, 20)]);
-        assert_eq!(left(&summaries, 2), [(2, 10), (2, 20)]);
-        assert_eq!(left(&summaries, 9), [(1, 30), (2, 10), (2, 20)]);
-    }
 }

@@ -147,6 +147,9 @@ async fn s3_conforms() {
     conformance(&Location::parse_with("s3://bucket/jobs/x", &server.environment()).unwrap()).await;
 }
 
+/// What happens to the bytes of a file.
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// How files get damaged, and the reason that must be told.
 #[tokio::test]
 async fn every_damage_falls_back_with_its_reason() {
@@ -156,7 +159,7 @@ async fn every_damage_falls_back_with_its_reason() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0x10;
     };
-    let table: [(&str, &str, &dyn Fn(&mut Vec<u8>), &str); 8] = [
+    let table: [(&str, &str, Damage<'_>, &str); 8] = [
         ("a truncated part", part, &cut, "bytes, not"),
         ("a part with a flipped bit", part, &flip, "checksum of state-00001-of-00002"),
         ("an empty part", part, &|bytes| bytes.clear(), "has 0 bytes"),

@@ -83,7 +83,7 @@ async fn large_objects_survive(root: &Location) {
     let content: Vec<u8> =
         (0..(37u32 << 20) + 5).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let chunks: twinspire_storage::PutPayload =
-        content.chunks(3_000_001).map(|chunk| bytes::Bytes::copy_from_slice(chunk)).collect();
+        content.chunks(3_000_001).map(bytes::Bytes::copy_from_slice).collect();
     root.put("large", chunks).await.unwrap();
     assert!(root.get("large").await.unwrap() == content);
 }
