@@ -112,13 +112,13 @@ fn solve(
         return;
     }
     let end = ends.0.midpoint(ends.1);
-    let mut best = Cut { cost: u64::MAX, start: starts.0 };
-    for start in starts.0..=starts.1.min(end - 1) {
-        let cost = previous[start].cost.saturating_add(steps.cost(start, end, overhead));
-        if cost < best.cost {
-            best = Cut { cost, start };
-        }
-    }
+    let candidates = starts.0..=starts.1.min(end - 1);
+    let costs = previous[candidates.clone()].iter().zip(candidates).map(|(before, start)| Cut {
+        cost: before.cost.saturating_add(steps.cost(start, end, overhead)),
+        start,
+    });
+    // There is at least one: `starts.0` is below every end.
+    let Some(best) = costs.min_by_key(|cut| cut.cost) else { return };
     next[end] = best;
     solve(steps, overhead, previous, next, (ends.0, end - 1), (starts.0, best.start));
     solve(steps, overhead, previous, next, (end + 1, ends.1), (best.start, starts.1));

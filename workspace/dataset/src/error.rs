@@ -147,3 +147,32 @@ impl DatasetError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_every_error_has_one_of_them() {
+        let listed: BTreeSet<&str> = CODES.iter().map(|(code, _)| *code).collect();
+        assert_eq!(listed.len(), CODES.len());
+        let file = || "file".to_owned();
+        let (why, place) = (file, file);
+        let errors = [
+            DatasetError::NotADataset { place: place() },
+            DatasetError::BadManifest { place: place(), why: why() },
+            DatasetError::NewerFormat { place: place(), found: 2, known: 1 },
+            DatasetError::Truncated { file: file(), found: why(), expected: 1 },
+            DatasetError::Checksum { file: file(), found: 1, expected: 2 },
+            DatasetError::Column { file: file(), column: file(), why: why() },
+            DatasetError::BadRow { file: file(), row: 1, why: why() },
+            DatasetError::Parquet { file: file(), source: parquet::errors::ParquetError::EOF(why()) },
+            DatasetError::ReaderStopped { why: why() },
+            DatasetError::AuditRecord { file: file(), at: 1, why: why() },
+            DatasetError::NoPlan { why: why() },
+        ];
+        assert_eq!(errors.iter().map(DatasetError::code).collect::<BTreeSet<_>>(), listed);
+    }
+}

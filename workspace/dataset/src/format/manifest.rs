@@ -198,7 +198,7 @@ impl Manifest {
         if self.format_version == 0 {
             return Err("format_version is 0; versions start at 1".into());
         }
-        let mut next_row = 0;
+        let mut next_row = 0u64;
         for (number, shard) in self.shards.iter().enumerate() {
             if shard.first_row != next_row {
                 return Err(format!(
@@ -206,7 +206,15 @@ impl Manifest {
                     shard.first_row
                 ));
             }
-            next_row += shard.rows;
+            next_row = shard
+                .first_row
+                .checked_add(shard.rows)
+                .ok_or("the shards hold more rows than there can be")?;
+        }
+        for feature in &self.features {
+            if let FeatureKind::Vector { dim: 0 } | FeatureKind::Vectors { dim: 0, .. } = feature.kind {
+                return Err(format!("the vectors of `{}` have no length", feature.name));
+            }
         }
         if next_row != self.users {
             return Err(format!("the shards hold {next_row} rows, `users` says {}", self.users));

@@ -178,3 +178,26 @@ fn readers_can_be_started_and_dropped_inside_a_runtime() {
         drop(reader);
     });
 }
+
+/// Nothing is cached and everything is decoded: the whole way from the files to the batches must
+/// still be far faster than any tower.
+#[test]
+fn a_million_tokens_a_second_and_more_come_from_the_files() {
+    let directory = tempfile::tempdir().unwrap();
+    TestDataset { shard_rows: 500, ..TestDataset::random(5, 4_000, 165) }.write(directory.path());
+    let dataset = open(directory.path(), 0);
+    let settings = PlanSettings { seed: 9, lanes: 4, global_batch: 256, shuffle_shards: 2 };
+    let plan = Plan::new(dataset.manifest(), settings).unwrap();
+    let mut job = Job { _directory: directory, dataset, plan, ..job(1, 1, 1, 0) };
+    job.settings.queries.max_actions = 200;
+    job.settings.threads = 1;
+    let (start, mut tokens, steps) = (Instant::now(), 0, 2 * job.plan.steps_per_epoch());
+    let mut reader =
+        LaneReader::start(&job.dataset, &job.plan, &job.settings, &[0, 1, 2, 3], 0..steps).unwrap();
+    for _ in 0..steps {
+        tokens += reader.next().unwrap().iter().map(|batch| batch.tokens.actions_held()).sum::<usize>();
+    }
+    let rate = tokens as f64 / start.elapsed().as_secs_f64();
+    println!("{tokens} tokens at {rate:.2e} tokens/s");
+    assert!(rate > 1e6, "{rate:.2e} tokens/s");
+}
