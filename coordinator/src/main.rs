@@ -1,2 +1,7 @@
-//! The control plane and the `coordinator` command line.
-fn main() {}
+//! The `coordinator` command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    twinspire_coordinator::cli::main()
+}

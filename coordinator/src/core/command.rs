@@ -144,7 +144,7 @@ pub enum Notice {
     /// The workers are started again.
     Retrying {
         /// Why.
-        reason: String,
+        failure: Failure,
         /// How often that happened since the job last got further, this time included.
         retry: u32,
         /// How often it may.

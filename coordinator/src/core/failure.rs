@@ -13,6 +13,9 @@ pub struct Failure {
     pub message: String,
     /// The cause, by what can be done about it.
     pub kind: FailureKind,
+    /// The worker it happened to, when it happened to one.
+    #[serde(default)]
+    pub worker: Option<String>,
 }
 
 /// Causes, by what can be done about them.

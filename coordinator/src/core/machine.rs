@@ -193,12 +193,16 @@ impl State {
                     self.stage_done(out);
                 }
             }
-            FromWorker::Failed(failure) if failure.kind == FailureKind::LostPeer => {
+            FromWorker::Failed(mut failure) if failure.kind == FailureKind::LostPeer => {
+                failure.worker = self.workers.get(&worker).map(|worker| worker.name.clone());
                 attempt.bereft.insert(rank, failure);
                 attempt.bereft_since.get_or_insert(now);
                 self.blame(now, out);
             }
-            FromWorker::Failed(failure) => self.failed(failure, now, out),
+            FromWorker::Failed(mut failure) => {
+                failure.worker = self.workers.get(&worker).map(|worker| worker.name.clone());
+                self.failed(failure, now, out);
+            }
         }
     }
 
@@ -278,6 +282,7 @@ impl State {
             code: "TW5001".into(),
             message: format!("{name} is gone: {why}"),
             kind: FailureKind::LostPeer,
+            worker: Some(name.to_owned()),
         };
         self.failed(failure, now, out);
     }
@@ -310,8 +315,8 @@ impl State {
             Remedy::Retry { .. } if self.stopping => self.stopped(out),
             Remedy::Retry { after } => {
                 self.retries += 1;
-                let (reason, retry) = (failure.message, self.retries);
-                out.push(Command::Tell(Notice::Retrying { reason, retry, of: MAX_RETRIES, after }));
+                let retry = self.retries;
+                out.push(Command::Tell(Notice::Retrying { failure, retry, of: MAX_RETRIES, after }));
                 self.launch(after, now, out);
             }
         }
@@ -371,7 +376,8 @@ impl State {
                 self.setup.workers,
                 register.as_secs()
             );
-            let failure = Failure { code: "TW5002".into(), message, kind: FailureKind::LostPeer };
+            let failure =
+                Failure { code: "TW5002".into(), message, kind: FailureKind::LostPeer, worker: None };
             self.failed(failure, now, out);
         }
     }

@@ -87,7 +87,7 @@ fn trained(stopped: bool) -> FromWorker {
 }
 
 fn failure(kind: FailureKind) -> FromWorker {
-    FromWorker::Failed(Failure { code: "TW4001".into(), message: "it broke".into(), kind })
+    FromWorker::Failed(Failure { code: "TW4001".into(), message: "it broke".into(), kind, worker: None })
 }
 
 fn part(step: u64) -> FromWorker {
@@ -198,6 +198,7 @@ fn bad_input_fails_the_job_at_once_with_its_code() {
     world.say(2, failure(FailureKind::BadInput));
     let Some(Outcome::Failed(failure)) = world.state.outcome() else { panic!() };
     assert_eq!((failure.code.as_str(), failure.kind), ("TW4001", FailureKind::BadInput));
+    assert_eq!(failure.worker.as_deref(), Some("worker-1"));
 }
 
 #[test]
@@ -222,9 +223,9 @@ fn when_nobody_says_why_a_peer_was_lost_the_job_starts_again() {
 }
 
 #[test]
-fn a_frozen_worker_is_lost_after_a_third_of_the_recovery_target() {
+fn a_frozen_worker_is_lost_after_three_tenths_of_the_recovery_target() {
     let mut world = World::training(2);
-    world.now += Duration::from_secs(9);
+    world.now += Duration::from_secs(8);
     world.say(1, FromWorker::Heartbeat);
     world.tell(Event::Tick);
     assert_eq!(world.launches(), 1);

@@ -22,11 +22,11 @@ pub struct Timeouts {
 impl Timeouts {
     /// The time-outs with which training goes on within `recovery_target` after a fault.
     pub fn from_recovery_target(target: Duration) -> Timeouts {
-        let target = target.max(Duration::from_secs(1));
+        let shares = twinspire_job::Timeouts::from(twinspire_job::Span(target.max(Duration::from_secs(1))));
         Timeouts {
-            heartbeat: (target / 15).clamp(Duration::from_millis(100), Duration::from_secs(2)),
-            lost: target / 3,
-            blame: (target / 10).max(Duration::from_millis(500)),
+            heartbeat: shares.heartbeat.min(Duration::from_secs(2)),
+            lost: shares.lease,
+            blame: shares.heartbeat,
             register: (target * 2).max(Duration::from_secs(60)),
             collective: (target * 4).max(Duration::from_secs(60)),
         }

@@ -1,0 +1,75 @@
+//! `coordinator audit`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use twinspire_checkpoint::{CheckpointStore, Retention};
+use twinspire_dataset::{Dataset, Plan, PlanSettings, audit};
+use twinspire_storage::Location;
+
+use super::{CliError, Output, print_json, source::JobArgs};
+use crate::{display::number, shell::Places};
+
+/// Prove from the records of training that every row was trained exactly once an epoch.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator audit beauty
+  coordinator audit beauty -o json
+
+With each step every worker records which rows it trained. The audit holds the records of all
+committed steps against the dataset: expected / trained / twice / never. It exits with 1 unless
+every row that was due was trained exactly once.")]
+pub(crate) struct Audit {
+    #[command(flatten)]
+    job: JobArgs,
+    /// `json` writes the report for programs.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Audit {
+    pub(super) async fn run(self) -> Result<ExitCode, CliError> {
+        let spec = self.job.read()?;
+        let places = Places::of(&spec);
+        let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
+        let newest = checkpoints.latest_whole().await?;
+        let Some(newest) = newest else {
+            let message = format!("{} has no checkpoint, so no step of it is committed yet", spec.name);
+            return Err(CliError::new(1, "TW5009", message));
+        };
+        // The dataset is named by its fingerprint, which the checkpoint knows.
+        let dataset = Location::parse(&places.datasets)?.join(&newest.dataset_fingerprint);
+        let dataset = Dataset::open(dataset).await?;
+        let plan = Plan::new(dataset.manifest(), PlanSettings::of(&spec))?;
+        let records = audit::Audit::load(&Location::parse(&places.run)?).await?;
+        let report = records.check(&plan, newest.step.0);
+        match self.output {
+            Output::Json => {
+                print_json(&json!({ "job": spec.name, "passed": report.passed(), "report": report }))
+            }
+            Output::Text => {
+                println!("{} after {} committed steps:", spec.name, number(report.steps));
+                println!("{}", table(&report));
+                println!("{}", if report.passed() { "passed" } else { "FAILED" });
+            }
+        }
+        Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+}
+
+fn table(report: &audit::AuditReport) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["EPOCH", "EXPECTED", "TRAINED", "TWICE", "NEVER", "UNEXPECTED"]);
+    for epoch in &report.epochs {
+        let name =
+            if epoch.complete { epoch.epoch.to_string() } else { format!("{} (under way)", epoch.epoch) };
+        let counts = [epoch.expected, epoch.trained, epoch.twice, epoch.never, epoch.unexpected];
+        table.add_row(std::iter::once(name).chain(counts.map(number)));
+    }
+    let counts = [report.expected, report.trained, report.twice, report.never, report.unexpected];
+    table.add_row(std::iter::once("all".to_owned()).chain(counts.map(number)));
+    table
+}

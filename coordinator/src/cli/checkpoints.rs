@@ -1,0 +1,93 @@
+//! `coordinator checkpoints`
+
+use std::{process::ExitCode, time::SystemTime};
+
+use clap::Args;
+use serde_json::json;
+use twinspire_checkpoint::{CheckpointStore, Retention, State, Summary};
+use twinspire_storage::Location;
+
+use super::{CliError, Output, print_json, source::JobArgs};
+use crate::{
+    display::{clock, number},
+    shell::Places,
+};
+
+/// List a job's checkpoints.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  coordinator checkpoints beauty\n  coordinator checkpoints job.yaml -o json"
+)]
+pub(crate) struct Checkpoints {
+    #[command(flatten)]
+    job: JobArgs,
+    /// `json` writes all that is known of each.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Checkpoints {
+    pub(super) async fn run(self) -> Result<ExitCode, CliError> {
+        let spec = self.job.read()?;
+        let location = Location::parse(&Places::of(&spec).checkpoints)?;
+        let all = CheckpointStore::new(location.clone(), Retention::default()).list().await?;
+        match self.output {
+            Output::Json => print_json(&json!({
+                "uri": location.uri(),
+                "checkpoints": all.iter().map(as_json).collect::<Vec<_>>(),
+            })),
+            Output::Text if all.is_empty() => {
+                println!("{} has no checkpoints in {}", spec.name, location.uri())
+            }
+            Output::Text => println!("{}", table(&all)),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn state(summary: &Summary) -> String {
+    match &summary.state {
+        State::Whole => "whole".into(),
+        State::Damaged(why) => format!("damaged: {why}"),
+        State::Unfinished => "unfinished".into(),
+    }
+}
+
+fn table(all: &[Summary]) -> comfy_table::Table {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::NOTHING);
+    table.set_header(["STEP", "EPOCH", "GENERATION", "WRITTEN", "MB", "STATE", "METRICS"]);
+    for summary in all {
+        let manifest = summary.manifest.as_ref();
+        let metrics = manifest.map(|m| &m.metrics).into_iter().flatten();
+        let metrics: Vec<String> = metrics
+            .filter(|(name, _)| name.contains("ndcg"))
+            .map(|(name, value)| format!("{name} {value:.4}"))
+            .collect();
+        table.add_row([
+            number(summary.step.0),
+            manifest.map(|m| m.epoch.to_string()).unwrap_or_default(),
+            summary.generation.to_string(),
+            manifest.map(|m| clock(m.created_ms, now)).unwrap_or_default(),
+            format!("{:.1}", summary.size as f64 / 1e6),
+            state(summary),
+            metrics.join(", "),
+        ]);
+    }
+    table
+}
+
+fn as_json(summary: &Summary) -> serde_json::Value {
+    let manifest = summary.manifest.as_ref();
+    json!({
+        "step": summary.step,
+        "generation": summary.generation,
+        "bytes": summary.size,
+        "state": state(summary),
+        "epoch": manifest.map(|m| m.epoch),
+        "created_ms": manifest.map(|m| m.created_ms),
+        "workers": manifest.map(|m| m.workers),
+        "metrics": manifest.map(|m| m.metrics.clone()),
+    })
+}

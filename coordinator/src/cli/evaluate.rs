@@ -1,0 +1,125 @@
+//! `coordinator evaluate`
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use twinspire_report::EvaluationReport;
+use twinspire_storage::Location;
+
+use super::{CliError, Output, failure::exit_of, print_json, source::JobArgs};
+use crate::{
+    core::{Generation, Outcome, Split, Stage, TaskResult},
+    display::number,
+    local::{Run, workers},
+    shell::{Keep, Places},
+};
+
+/// Measure a trained job on held-out rows.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator evaluate beauty                          the best checkpoint on the test rows
+  coordinator evaluate job.yaml --step 1200 --split validation
+  coordinator evaluate beauty --set 'evaluate.k=[5, 10, 50]' -o json
+
+Every user with held-out rows is evaluated, over the whole catalogue, beside the popularity
+ranking of the same rows.")]
+pub(crate) struct Evaluate {
+    #[command(flatten)]
+    job: JobArgs,
+    /// Step of the checkpoint; the best, when not given.
+    #[arg(long)]
+    step: Option<u64>,
+    /// Which held-out rows.
+    #[arg(long, value_enum, default_value_t)]
+    split: SplitArg,
+    /// Worker processes; as the job says, when not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    workers: Option<u32>,
+    /// `json` writes the report for programs.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SplitArg {
+    Validation,
+    #[default]
+    Test,
+}
+
+impl Evaluate {
+    pub(super) async fn run(self) -> Result<ExitCode, CliError> {
+        let spec = self.job.read()?;
+        let run = Run {
+            spec: &spec,
+            workers: workers(&spec, self.workers)?,
+            plan: vec![Stage::Prepare, Stage::Evaluate],
+            generation: Generation(0),
+            checkpoint_step: self.step,
+            split: match self.split {
+                SplitArg::Validation => Split::Validation,
+                SplitArg::Test => Split::Test,
+            },
+            keep: Keep::nothing(),
+        };
+        let ran = run.run().await?;
+        match ran.outcome {
+            Outcome::Succeeded => {}
+            Outcome::Failed(failure) => return Ok(ExitCode::from(exit_of(&failure))),
+            Outcome::Stopped { .. } => return Ok(ExitCode::from(130)),
+        }
+        for result in &ran.results {
+            if let TaskResult::Evaluated { report, split, .. } = result {
+                let file = ReportFile::write(&Places::of(&spec), *split, report).await?;
+                match self.output {
+                    Output::Json => print_json(&file.json()),
+                    Output::Text => println!("{}\n\nevaluation   {}", file.text(), file.uri()),
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// An evaluation report, kept in the job's run directory.
+pub(super) struct ReportFile {
+    report: EvaluationReport,
+    uri: String,
+}
+
+impl ReportFile {
+    /// Keeps a report as `evaluation-{split}.json`, in place of an earlier one.
+    pub(super) async fn write(places: &Places, split: Split, report: &str) -> Result<ReportFile, CliError> {
+        let unreadable = |why: serde_json::Error| {
+            CliError::new(1, "TW5012", format!("a worker's evaluation report cannot be read: {why}"))
+        };
+        let report: EvaluationReport = serde_json::from_str(report).map_err(unreadable)?;
+        let name = match split {
+            Split::Validation => "evaluation-validation.json",
+            Split::Test => "evaluation-test.json",
+        };
+        let text = report.to_json().map_err(unreadable)?;
+        Location::parse(&places.run)?.put(name, text.into_bytes()).await?;
+        Ok(ReportFile { report, uri: format!("{}/{name}", places.run) })
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::to_value(&self.report).unwrap_or_default()
+    }
+
+    /// A table for people.
+    pub(super) fn text(&self) -> String {
+        let EvaluationReport { split, step, users, items, .. } = &self.report;
+        let split = match split {
+            twinspire_report::Split::Validation => "validation",
+            twinspire_report::Split::Test => "test",
+        };
+        let (step, users, items) = (number(*step), number(*users), number(*items));
+        format!("{split}, step {step}: {users} users, all {items} items ranked\n{}", self.report.table())
+    }
+
+    pub(super) fn uri(&self) -> &str {
+        &self.uri
+    }
+}

@@ -1,0 +1,218 @@
+//! `coordinator local`
+
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use serde_json::json;
+use twinspire_checkpoint::{CheckpointStore, Retention};
+use twinspire_job::{JobSpec, resume_conflicts};
+use twinspire_storage::Location;
+
+use super::{CliError, Output, evaluate::ReportFile, failure::exit_of, print_json, source};
+use crate::{
+    ControlError,
+    core::{Generation, Outcome, Phase, Split, Stage, TaskResult},
+    display::{duration, number},
+    local::{Run, workers},
+    shell::{Keep, Places, Saved},
+};
+
+/// Run a job on this machine: prepare, train, evaluate, export.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator local job.yaml
+  coordinator local job.yaml --workers 2
+  coordinator local job.yaml --set train.epochs=20      over what the file says
+  coordinator local job.yaml --fresh                    forget earlier runs of this job
+
+Ctrl-C finishes the step, writes a checkpoint and exits with 130; the same command again goes on
+where it was. A second Ctrl-C kills.")]
+pub(crate) struct Local {
+    #[command(flatten)]
+    job: source::FileArgs,
+    /// Worker processes; as the job says, when not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    workers: Option<u32>,
+    /// Start over: remove the job's checkpoints, metrics and state first. The dataset stays.
+    #[arg(long)]
+    fresh: bool,
+    /// `json` writes the results for programs.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Local {
+    pub(super) async fn run(self) -> Result<ExitCode, CliError> {
+        let begun = Instant::now();
+        let job = self.job.read()?;
+        let spec = job.spec();
+        let workers = workers(spec, self.workers)?;
+        let places = Places::of(spec);
+        // Held until the end: nobody else runs this job here meanwhile.
+        let mut keep = Keep::open(&places, &spec.name).await?;
+        let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
+
+        if self.fresh {
+            start_over(spec, &places, &checkpoints, &mut keep).await?;
+        }
+        let mut generation = checkpoints.highest_generation().await?.map_or(0, |generation| generation.0);
+        if let Some(Saved { spec: earlier, record }) = keep.saved() {
+            refuse_changes(earlier, spec)?;
+            if record.phase == Phase::Succeeded && is_same_work(earlier, spec) {
+                finished(spec, &places, self.output);
+                return Ok(ExitCode::SUCCESS);
+            }
+            generation = generation.max(record.generation.0);
+        }
+        source::record(&places, spec)?;
+        keep.begin(spec, Generation(generation)).await?;
+
+        let mut plan = vec![Stage::Prepare, Stage::Train, Stage::Evaluate];
+        let export = &spec.export;
+        if export.item_embeddings || export.user_embeddings || export.weights || export.torchscript {
+            plan.push(Stage::Export);
+        }
+        let run = Run {
+            spec,
+            workers,
+            plan,
+            generation: Generation(generation),
+            checkpoint_step: None,
+            split: Split::Test,
+            keep,
+        };
+        let ran = run.run().await?;
+        match ran.outcome {
+            Outcome::Succeeded => {
+                report(spec, &places, &ran.results, begun.elapsed(), self.output).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Outcome::Failed(failure) => {
+                if self.output == Output::Json {
+                    print_json(&json!({ "job": spec.name, "outcome": "failed", "failure": failure }));
+                }
+                Ok(ExitCode::from(exit_of(&failure)))
+            }
+            Outcome::Stopped { reason } => {
+                eprintln!("{}: {reason}; the same command again goes on", spec.name);
+                Ok(ExitCode::from(130))
+            }
+        }
+    }
+}
+
+/// `--fresh`: says what goes, and removes it.
+async fn start_over(
+    spec: &JobSpec,
+    places: &Places,
+    checkpoints: &CheckpointStore,
+    keep: &mut Keep,
+) -> Result<(), CliError> {
+    let there = checkpoints.list().await?.len();
+    if there == 0 && keep.saved().is_none() {
+        return Ok(());
+    }
+    eprintln!(
+        "{}: starting over: removing {} in {} and the metrics, records, exports and state in {} (the dataset stays)",
+        spec.name,
+        if there == 1 { "1 checkpoint".into() } else { format!("{there} checkpoints") },
+        checkpoints.location().uri(),
+        places.run,
+    );
+    // First what says that there is something to resume.
+    keep.forget().await?;
+    checkpoints.location().delete_all().await?;
+    Location::parse(&places.export)?.delete_all().await?;
+    let run = Location::parse(&places.run)?;
+    for directory in ["audit", "tensorboard"] {
+        run.join(directory).delete_all().await?;
+    }
+    for entry in run.list("").await? {
+        let is_result = !entry.name.contains('/') && !entry.name.starts_with("state.redb");
+        if is_result {
+            run.delete(&entry.name).await?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse_changes(earlier: &JobSpec, now: &JobSpec) -> Result<(), ControlError> {
+    let conflicts = resume_conflicts(earlier, now);
+    if conflicts.is_empty() {
+        return Ok(());
+    }
+    let conflicts: Vec<String> = conflicts.iter().map(|conflict| format!("  {conflict}")).collect();
+    Err(ControlError::Changed { job: now.name.clone(), conflicts: conflicts.join("\n") })
+}
+
+/// Whether a run of `now` after a finished one of `earlier` would have nothing to do. The two can
+/// be resumed into each other, so only what may differ is looked at.
+fn is_same_work(earlier: &JobSpec, now: &JobSpec) -> bool {
+    let length = |spec: &JobSpec| (spec.train.steps, spec.train.epochs);
+    length(earlier) == length(now) && earlier.evaluate == now.evaluate && earlier.export == now.export
+}
+
+fn finished(spec: &JobSpec, places: &Places, output: Output) {
+    let more = match (spec.train.steps, spec.train.epochs) {
+        (Some(steps), _) => format!("--set train.steps={}", steps * 2),
+        (None, epochs) => format!("--set train.epochs={}", epochs.unwrap_or(1) * 2),
+    };
+    let name = &spec.name;
+    match output {
+        Output::Json => print_json(&json!({ "job": name, "outcome": "already_finished", "run": places.run })),
+        Output::Text => println!(
+            "{name} is finished already; its results are in {}.\nTrain on with {more}, or start over with --fresh.",
+            places.run
+        ),
+    }
+}
+
+async fn report(
+    spec: &JobSpec,
+    places: &Places,
+    results: &[TaskResult],
+    took: Duration,
+    output: Output,
+) -> Result<(), CliError> {
+    let mut evaluation = None;
+    let mut trained = 0;
+    let mut files = Vec::new();
+    for result in results {
+        match result {
+            TaskResult::Trained { step, .. } => trained = *step,
+            TaskResult::Evaluated { report, split, .. } => {
+                evaluation = Some(ReportFile::write(places, *split, report).await?);
+            }
+            TaskResult::Exported { files: written, .. } => files.clone_from(written),
+            TaskResult::Prepared { .. } => {}
+        }
+    }
+    if output == Output::Json {
+        print_json(&json!({
+            "job": spec.name,
+            "outcome": "succeeded",
+            "steps": trained,
+            "seconds": took.as_secs_f64(),
+            "evaluation": evaluation.as_ref().map(|report| report.json()),
+            "run": places.run,
+            "checkpoints": places.checkpoints,
+            "export": files,
+        }));
+        return Ok(());
+    }
+    println!("{}: done, {} steps, in {}\n", spec.name, number(trained), duration(took));
+    if let Some(evaluation) = &evaluation {
+        println!("{}\n", evaluation.text());
+        println!("evaluation   {}", evaluation.uri());
+    }
+    println!("checkpoints  {}", places.checkpoints);
+    println!("metrics      {}/metrics.jsonl (tensorboard --logdir {0}/tensorboard)", places.run);
+    if !files.is_empty() {
+        println!("export       {}", places.export);
+    }
+    Ok(())
+}

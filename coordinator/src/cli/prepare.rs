@@ -1,0 +1,61 @@
+//! `coordinator prepare`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use twinspire_dataset::Dataset;
+use twinspire_storage::Location;
+
+use super::{CliError, Output, dataset::describe, failure::exit_of, print_json, source::FileArgs};
+use crate::{
+    core::{Generation, Outcome, Split, Stage, TaskResult},
+    local::Run,
+    shell::Keep,
+};
+
+/// Only turn the job's log into a dataset.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  coordinator prepare job.yaml
+  coordinator prepare job.yaml --set prepare.memory=8GB -o json
+
+A dataset that is there already, of the same files and settings, is not made again.")]
+pub(crate) struct Prepare {
+    #[command(flatten)]
+    job: FileArgs,
+    /// `json` writes the dataset's manifest.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Prepare {
+    pub(super) async fn run(self) -> Result<ExitCode, CliError> {
+        let job = self.job.read()?;
+        let run = Run {
+            spec: job.spec(),
+            workers: 1,
+            plan: vec![Stage::Prepare],
+            generation: Generation(0),
+            checkpoint_step: None,
+            split: Split::Test,
+            keep: Keep::nothing(),
+        };
+        let ran = run.run().await?;
+        match ran.outcome {
+            Outcome::Succeeded => {}
+            Outcome::Failed(failure) => return Ok(ExitCode::from(exit_of(&failure))),
+            Outcome::Stopped { .. } => return Ok(ExitCode::from(130)),
+        }
+        for result in &ran.results {
+            if let TaskResult::Prepared { dataset_uri, .. } = result {
+                let dataset = Dataset::open(Location::parse(dataset_uri)?).await?;
+                match self.output {
+                    Output::Json => print_json(&serde_json::to_value(dataset.manifest()).unwrap_or_default()),
+                    Output::Text => print!("{}", describe(dataset_uri, dataset.manifest(), false)),
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

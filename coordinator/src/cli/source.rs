@@ -1,0 +1,92 @@
+//! Which job is meant: a job file, or the name of one that was run here.
+
+use std::path::Path;
+
+use clap::Args;
+use twinspire_job::{JobFile, JobSpec, Override};
+
+use super::CliError;
+use crate::{ControlError, shell::Places};
+
+/// A job file.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct FileArgs {
+    /// The job file (YAML).
+    #[arg(value_name = "JOB.YAML")]
+    file: String,
+
+    /// Set a field of the job, over what the file says; may be given several times.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    set: Vec<Override>,
+}
+
+impl FileArgs {
+    pub(crate) fn read(&self) -> Result<JobFile, CliError> {
+        Ok(JobFile::read(&self.file, &self.set)?)
+    }
+}
+
+/// A job file, or the name of a job that was run.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobArgs {
+    /// A job file, or the name of a job that was run here.
+    #[arg(value_name = "JOB")]
+    job: String,
+
+    /// Set a field of the job, over what it was run with; may be given several times.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    set: Vec<Override>,
+
+    /// The directory of runs in which a job's name is looked up.
+    #[arg(long, value_name = "DIR", default_value = "runs", env = "TWINSPIRE_RUNS")]
+    runs: String,
+}
+
+impl JobArgs {
+    pub(crate) fn read(&self) -> Result<JobSpec, CliError> {
+        if Path::new(&self.job).is_file() || self.job.ends_with(".yaml") || self.job.ends_with(".yml") {
+            return Ok(JobFile::read(&self.job, &self.set)?.into_spec());
+        }
+        let runs = Path::new(&self.runs);
+        let recorded = runs.join(&self.job).join("job.json");
+        if !recorded.is_file() {
+            return Err(self.no_such_job(runs).into());
+        }
+        // JSON is YAML: the recorded job is a job file.
+        let mut spec = JobFile::read(&recorded, &self.set)?.into_spec();
+        if !spec.runs.contains("://") {
+            // It may have been run from another directory.
+            spec.runs.clone_from(&self.runs);
+        }
+        Ok(spec)
+    }
+
+    fn no_such_job(&self, runs: &Path) -> ControlError {
+        let mut jobs: Vec<String> = std::fs::read_dir(runs)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().join("job.json").is_file())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        jobs.sort();
+        let known = match jobs.is_empty() {
+            true => String::new(),
+            false => format!(" (there are {})", jobs.join(", ")),
+        };
+        ControlError::NoJob { job: self.job.clone(), runs: self.runs.clone(), known }
+    }
+}
+
+/// Writes the job as it runs, for the verbs that are given its name.
+pub(crate) fn record(places: &Places, spec: &JobSpec) -> Result<(), ControlError> {
+    let path = places.job_file();
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&places.local)?;
+        let text = serde_json::to_string_pretty(spec).map_err(std::io::Error::other)?;
+        let part = path.with_extension("json.part");
+        std::fs::write(&part, text + "\n")?;
+        std::fs::rename(&part, &path)
+    };
+    write().map_err(|source| ControlError::File { action: "write", path: path.clone(), source })
+}

@@ -1,0 +1,9 @@
+//! What a person sees while a job runs: one live line on a terminal, plain lines otherwise.
+//! Everything goes to standard error; results go to standard output.
+
+mod format;
+mod line;
+mod screen;
+
+pub use format::{clock, duration, number};
+pub use screen::Screen;

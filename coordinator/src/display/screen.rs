@@ -1,0 +1,196 @@
+//! Where the lines go.
+
+use std::{
+    io::IsTerminal,
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    format::{clock, number},
+    line::Line,
+};
+use crate::{
+    core::{Failure, FailureKind, Notice, Phase, Progress, Started, TaskResult},
+    shell::tail,
+};
+
+/// Between two plain progress lines.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// Lines shown of the log of a worker that failed.
+const LOG_LINES: usize = 20;
+
+/// Shows a job's notices on standard error.
+pub struct Screen {
+    job: String,
+    logs: PathBuf,
+    begun: Instant,
+    bar: Option<ProgressBar>,
+    plain_at: Option<Instant>,
+    line: Line,
+    last: Option<Phase>,
+}
+
+impl Screen {
+    /// A live line when standard error is a terminal, plain lines when it is not.
+    pub fn new(job: &str, logs: PathBuf) -> Screen {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(ProgressStyle::default_spinner());
+            bar.set_prefix(job.to_owned());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        let line = Line::default();
+        Screen { job: job.to_owned(), logs, begun: Instant::now(), bar, plain_at: None, line, last: None }
+    }
+
+    /// Shows a notice.
+    pub fn show(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Phase { phase, reason } => self.phase(*phase, reason),
+            Notice::Progress(progress) => self.progress(progress),
+            Notice::Started(started) => {
+                self.started(started);
+                self.line.started = Some((self.begun.elapsed(), started.clone()));
+            }
+            Notice::Validated(validated) => {
+                let best = if validated.best { ", the best so far" } else { "" };
+                self.say(&format!(
+                    "epoch {:.1}, step {}: {} {:.4}{best}",
+                    validated.epoch,
+                    number(validated.step),
+                    validated.metric,
+                    validated.value
+                ));
+                self.line.validated = Some(validated.clone());
+            }
+            Notice::Committed { step } => tracing::info!(step, "checkpoint"),
+            Notice::CheckpointFailed { step, message } => self.say(&format!(
+                "WARNING: the checkpoint of step {} could not be written, training goes on: {message}",
+                number(*step)
+            )),
+            Notice::Retrying { failure, retry, of, after } => {
+                self.say(&format!("{} [{}]", failure.message, failure.code));
+                self.log_of(failure, LOG_LINES / 4);
+                let pause = match after.as_secs() {
+                    0 => String::new(),
+                    seconds => format!(" in {seconds} s"),
+                };
+                self.say(&format!(
+                    "starting the workers again{pause} (retry {retry} of {of} without progress)"
+                ));
+            }
+            Notice::Stopping { reason } => self.say(&format!("stopping: {reason} (Ctrl-C again to kill)")),
+            Notice::Done(result) => self.done(result),
+            Notice::Refused { reason } => tracing::warn!(reason, "a message was refused"),
+        }
+    }
+
+    /// Shows a line that stays.
+    pub fn say(&self, text: &str) {
+        let line = format!("{}: {text}", self.job);
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Takes the live line away.
+    pub fn close(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// The last lines of the log of the worker a failure happened to.
+    pub fn log_of(&self, failure: &Failure, lines: usize) {
+        let Some(worker) = &failure.worker else { return };
+        let log = self.logs.join(format!("{worker}.log"));
+        let last = tail(&log, lines);
+        if !last.is_empty() {
+            self.say(&format!("the last lines of {}:", log.display()));
+            for line in last {
+                self.say(&format!("  | {line}"));
+            }
+        }
+    }
+
+    /// Shows why the job failed.
+    pub fn failed(&self, failure: &Failure) {
+        self.close();
+        if failure.kind != FailureKind::BadInput {
+            self.log_of(failure, LOG_LINES);
+        }
+        eprintln!("error[{}]: {}", failure.code, failure.message);
+    }
+
+    fn phase(&mut self, phase: Phase, reason: &str) {
+        if phase.is_final() {
+            return;
+        }
+        if self.last.replace(phase) != Some(phase) {
+            self.plain_at = None;
+        }
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{phase} ({reason})")),
+            None => self.say(&format!("{phase} ({reason})")),
+        }
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        let text = self.line.of(progress, self.begun.elapsed());
+        match &self.bar {
+            Some(bar) => bar.set_message(text),
+            None if self.plain_at.is_none_or(|at| at.elapsed() >= PLAIN_EVERY) => {
+                self.plain_at = Some(Instant::now());
+                self.say(&text);
+            }
+            None => {}
+        }
+    }
+
+    fn started(&self, started: &Started) {
+        for why in &started.passed_over {
+            self.say(&format!("WARNING: passed over a damaged checkpoint: {why}"));
+        }
+        let total = number(started.total_steps);
+        match started.resumed_unix_ms {
+            Some(unix_ms) => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let at = clock(unix_ms, now.as_millis() as u64);
+                let step = number(started.step);
+                self.say(&format!("resuming {} at step {step} of {total} (checkpoint of {at})", self.job));
+            }
+            None => {
+                let per_epoch = number(started.steps_per_epoch);
+                self.say(&format!("training {total} steps ({per_epoch} an epoch)"));
+            }
+        }
+    }
+
+    fn done(&self, result: &TaskResult) {
+        match result {
+            TaskResult::Prepared { dataset_uri, reused: true, .. } => {
+                self.say(&format!("the dataset is there already: {dataset_uri}"));
+            }
+            TaskResult::Prepared { dataset_uri, .. } => self.say(&format!("dataset: {dataset_uri}")),
+            TaskResult::Trained { step, ended_early, stopped, .. } => {
+                let step = number(*step);
+                match (stopped, ended_early.is_empty()) {
+                    (true, _) => {}
+                    (false, true) => self.say(&format!("trained to step {step}")),
+                    (false, false) => self.say(&format!("trained to step {step}: {ended_early}")),
+                }
+            }
+            // Shown by the command, on standard output.
+            TaskResult::Evaluated { .. } | TaskResult::Exported { .. } => {}
+        }
+    }
+}
