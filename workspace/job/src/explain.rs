@@ -4,8 +4,11 @@ use serde_json::Value as Json;
 
 use crate::shape::{Choice, Field, JOB, Kind, Shape};
 use crate::spec::JobSpec;
-use crate::text::first_sentence;
+use crate::text::{first_sentence, wrap};
 use crate::tree::{Scalar, ScalarKind};
+
+/// Comments are wrapped here.
+const WIDTH: usize = 100;
 
 /// `spec` as a job file; reading it gives `spec` again.
 pub(crate) fn explain(spec: &JobSpec) -> String {
@@ -34,7 +37,10 @@ fn field(field: &Field, json: Option<&Json>, indent: usize) -> Vec<String> {
     if indent == 0 {
         lines.push(String::new());
     }
-    lines.push(format!("{}# {}.{}", pad(indent), first_sentence(&field.doc), choices(&field.shape)));
+    let comment = format!("{}.{}", first_sentence(&field.doc), choices(&field.shape));
+    lines.extend(
+        wrap(&comment, WIDTH.saturating_sub(indent + 2)).map(|line| format!("{}# {line}", pad(indent))),
+    );
     lines.extend(pair(&field.name, &field.shape, json.unwrap_or(&Json::Null), indent));
     lines
 }

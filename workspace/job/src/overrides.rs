@@ -6,7 +6,7 @@ use crate::error::{Code, Place, Problem};
 use crate::path::{FieldPath, Segment};
 use crate::shape::fit::find;
 use crate::shape::{Kind, Shape};
-use crate::suggest::{either, nearest};
+use crate::suggest::nearest;
 use crate::tree::{self, Entry, Node, Scalar, Value};
 
 /// A field and the value it is to have, as given to `--set FIELD=VALUE`.
@@ -146,7 +146,7 @@ fn unknown(shape: &Shape, key: &str, at: &FieldPath) -> String {
     } else if names.is_empty() {
         format!("`{at}` has no fields: it is {}", shape.describe())
     } else {
-        format!("its fields are {}", either(&names))
+        format!("the fields there are {}", names.join(", "))
     }
 }
 

@@ -20,6 +20,21 @@ pub(crate) fn lower_first(text: &str) -> String {
     }
 }
 
+/// `text` in lines of at most `width` characters, broken between words.
+pub(crate) fn wrap(text: &str, width: usize) -> impl Iterator<Item = String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.into_iter()
+}
+
 /// `a: b` -> something a job may be called.
 pub(crate) fn slug(text: &str) -> String {
     let dashed: String =
@@ -39,6 +54,11 @@ mod tests {
         assert_eq!(first_sentence("A list, e.g. one an image."), "A list, e.g. one an image");
         assert_eq!(first_sentence("Only this"), "Only this");
         assert_eq!(first_sentence("Passes. `x` follows."), "Passes");
+    }
+
+    #[test]
+    fn wrapped_lines_keep_all_words() {
+        assert_eq!(wrap("a bb ccc dddddd e", 5).collect::<Vec<_>>(), ["a bb", "ccc", "dddddd", "e"]);
     }
 
     #[test]

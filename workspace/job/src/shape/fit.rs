@@ -22,13 +22,14 @@ pub(crate) struct Fit {
 
 /// Compares `root` with `shape`.
 pub(crate) fn fit(shape: &Shape, root: &Node) -> Fit {
-    let mut fitter = Fitter { top: shape, problems: Vec::new(), doubtful: Vec::new() };
+    let mut fitter = Fitter { top: shape, root, problems: Vec::new(), doubtful: Vec::new() };
     let json = fitter.value(shape, root, &FieldPath::default());
     Fit { json, problems: fitter.problems, doubtful: fitter.doubtful }
 }
 
 struct Fitter<'a> {
     top: &'a Shape,
+    root: &'a Node,
     problems: Vec<Problem>,
     doubtful: Vec<FieldPath>,
 }
@@ -64,7 +65,7 @@ impl Fitter<'_> {
             }
             if let Kind::Section(fields) = &shape.kind {
                 // `train:` with everything below it commented out.
-                return self.section(fields, node, &[], path);
+                return self.section(fields, &[], path);
             }
         }
         match (&shape.kind, &node.value) {
@@ -98,9 +99,9 @@ impl Fitter<'_> {
                 }
                 Some(Json::Object(map))
             }
-            (Kind::Section(fields), Value::Map(entries)) => self.section(fields, node, entries, path),
+            (Kind::Section(fields), Value::Map(entries)) => self.section(fields, entries, path),
             (Kind::Tagged { tag, variants }, Value::Map(entries)) => {
-                self.tagged(tag, variants, node, entries, path)
+                self.tagged(tag, variants, entries, path)
             }
             (Kind::Tagged { tag, variants }, Value::Scalar(scalar))
                 if variants.iter().any(|variant| variant.name == scalar.text) =>
@@ -120,13 +121,7 @@ impl Fitter<'_> {
         }
     }
 
-    fn section(
-        &mut self,
-        fields: &[Field],
-        node: &Node,
-        entries: &[Entry],
-        path: &FieldPath,
-    ) -> Option<Json> {
+    fn section(&mut self, fields: &[Field], entries: &[Entry], path: &FieldPath) -> Option<Json> {
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
         for entry in entries {
             if !names.contains(&entry.key.as_str()) {
@@ -142,7 +137,7 @@ impl Fitter<'_> {
                 None if field.required => {
                     let what = format!("`{}` is missing", field.name);
                     let remedy = format!("add `{}: …` ({})", field.name, example(field));
-                    self.report(Code::Missing, &node.place, &at, what, remedy);
+                    self.report(Code::Missing, &self.root.place_of(path), &at, what, remedy);
                     self.doubtful.push(at.clone());
                     None
                 }
@@ -163,7 +158,6 @@ impl Fitter<'_> {
         &mut self,
         tag: &str,
         variants: &[Variant],
-        node: &Node,
         entries: &[Entry],
         path: &FieldPath,
     ) -> Option<Json> {
@@ -172,7 +166,7 @@ impl Fitter<'_> {
         let Some(entry) = entries.iter().find(|entry| entry.key == tag) else {
             let what = format!("`{tag}` is missing, which says what this is");
             let remedy = format!("add `{tag}: …`, one of {}", either(&names));
-            self.report(Code::Missing, &node.place, &at, what, remedy);
+            self.report(Code::Missing, &self.root.place_of(path), &at, what, remedy);
             self.doubtful.push(path.clone());
             return None;
         };
@@ -184,7 +178,7 @@ impl Fitter<'_> {
         };
         let variant = variants.iter().find(|variant| variant.name == name)?;
         let others: Vec<Entry> = entries.iter().filter(|entry| entry.key != tag).cloned().collect();
-        let fields = self.section(&variant.fields, node, &others, path)?;
+        let fields = self.section(&variant.fields, &others, path)?;
         let mut json = Map::from_iter([(tag.to_owned(), Json::String(name))]);
         if let Json::Object(fields) = fields {
             json.extend(fields);
@@ -203,7 +197,7 @@ impl Fitter<'_> {
         } else if let Some(near) = nearest(&entry.key, names.iter().copied()) {
             format!("`{near}` is there already: leave this out")
         } else {
-            format!("leave it out, or use one of {}", either(names))
+            format!("leave it out (the fields there are {})", names.join(", "))
         };
         let within = if path.is_empty() { "a job".into() } else { format!("`{path}`") };
         let what = format!("`{}` is not a field of {within}", entry.key);

@@ -185,17 +185,85 @@ fn whole_number(min: i128, max: i128) -> String {
 fn number(low: Bound, high: Bound) -> String {
     let low = match low {
         Bound::Open => None,
-        Bound::Including(value) => Some(format!("at least {value}")),
+        Bound::Including(value) => Some(format!("from {value}")),
         Bound::Excluding(value) => Some(format!("above {value}")),
     };
     let high = match high {
         Bound::Open => None,
-        Bound::Including(value) => Some(format!("at most {value}")),
+        Bound::Including(value) => Some(format!("up to {value}")),
         Bound::Excluding(value) => Some(format!("below {value}")),
     };
     match (low, high) {
         (None, None) => "a number".into(),
         (Some(one), None) | (None, Some(one)) => format!("a number {one}"),
-        (Some(low), Some(high)) => format!("a number {low} and {high}"),
+        (Some(low), Some(high)) => format!("a number {low}, {high}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::spec::JobSpec;
+
+    fn visit(shape: &Shape, path: &str, seen: &mut dyn FnMut(&str, &Shape)) {
+        seen(path, shape);
+        for field in shape.fields() {
+            visit(&field.shape, &format!("{path}.{}", field.name), seen);
+        }
+        match &shape.kind {
+            Kind::List(inner) | Kind::Map(inner) => visit(inner, &format!("{path}[]"), seen),
+            Kind::Forms(forms) => forms.iter().for_each(|form| visit(form, path, seen)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_shape_of_every_field_is_understood() {
+        let mut count = 0;
+        visit(&JOB, "job", &mut |path, shape| {
+            count += 1;
+            assert_ne!(shape.kind, Kind::Any, "{path}");
+        });
+        assert!(count > 100, "only {count} fields were found");
+    }
+
+    #[test]
+    fn every_field_and_choice_is_described() {
+        visit(&JOB, "job", &mut |path, shape| {
+            for field in shape.fields() {
+                assert!(!field.doc.is_empty(), "{path}.{}", field.name);
+            }
+            if let Kind::Choice(choices) = &shape.kind {
+                assert!(choices.iter().all(|choice| !choice.doc.is_empty()), "{path}");
+            }
+        });
+    }
+
+    #[test]
+    fn sections_are_closed_in_the_schema_so_that_editors_see_unknown_fields_too() {
+        fn check(json: &serde_json::Value) {
+            if json.get("properties").is_some() {
+                assert_eq!(json.get("additionalProperties"), Some(&false.into()), "{json}");
+            }
+            let inner: Vec<&serde_json::Value> = match json {
+                serde_json::Value::Object(map) => map.values().collect(),
+                serde_json::Value::Array(values) => values.iter().collect(),
+                _ => Vec::new(),
+            };
+            inner.into_iter().for_each(check);
+        }
+        let mut schema = crate::schema();
+        assert_eq!(schema["title"], "Twinspire job");
+        schema.as_object_mut().unwrap().shift_remove("$schema");
+        check(&schema);
+    }
+
+    #[test]
+    fn serde_refuses_unknown_fields_of_a_feature_too() {
+        let text = r#"{"name": "a", "log": {"uri": "x"}, "catalogue": {"uri": "i", "features":
+            [{"name": "t", "type": "vector", "dim": 3, "max": 4}]}}"#;
+        let error = serde_json::from_str::<JobSpec>(text).unwrap_err();
+        assert!(error.to_string().contains("unknown field `max`"), "{error}");
     }
 }

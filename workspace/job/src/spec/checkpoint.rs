@@ -1,6 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::JobSpec;
 use crate::units::Span;
 
 /// Checkpoints: how often, how many.
@@ -60,5 +61,21 @@ impl Default for ExportSpec {
             weights: true,
             torchscript: true,
         }
+    }
+}
+
+impl JobSpec {
+    /// Where checkpoints are: `checkpoint.uri`, or `{runs}/{name}/checkpoints`.
+    pub fn checkpoint_uri(&self) -> String {
+        self.checkpoint.uri.clone().unwrap_or_else(|| self.run_uri("checkpoints"))
+    }
+
+    /// Where the results are: `export.uri`, or `{runs}/{name}/export`.
+    pub fn export_uri(&self) -> String {
+        self.export.uri.clone().unwrap_or_else(|| self.run_uri("export"))
+    }
+
+    fn run_uri(&self, what: &str) -> String {
+        format!("{}/{}/{what}", self.runs.trim_end_matches('/'), self.name)
     }
 }

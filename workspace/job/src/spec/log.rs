@@ -54,8 +54,8 @@ pub struct Columns {
     pub item: String,
     /// How (text). Null: every row is an `engage`.
     pub action: Option<String>,
-    /// When: integer, timestamp, date, or ISO 8601 text. Null: the log has no time, and time
-    /// features, windows and splits by time are refused.
+    /// When: integer, timestamp, date, or ISO 8601 text. Null: the log has no time;
+    /// time features and windows are then off, and splits by time refused.
     pub timestamp: Option<String>,
     /// Place of a row inside its user's history, for logs without time (and to break ties of
     /// those with).

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossSpec {
-    /// Negatives.
+    /// What a positive is told apart from.
     pub negatives: Negatives,
     /// Similarities are divided by it.
     pub temperature: Temperature,

@@ -61,7 +61,7 @@ impl Default for TrainSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerSpec {
-    /// Kind.
+    /// Which one.
     pub kind: OptimizerKind,
     /// Highest learning rate.
     #[schemars(extend("exclusiveMinimum" = 0.0))]
@@ -72,7 +72,7 @@ pub struct OptimizerSpec {
     /// Decay of the second moment (Adam, AdamW).
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub beta2: f64,
-    /// Added to the denominator.
+    /// Added to the denominator of Adam, AdamW and Adagrad.
     #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub eps: f64,
     /// Weight decay of matrices; biases, norms, positions and tables are not decayed. Decoupled

@@ -61,7 +61,7 @@ struct Builder {
 impl Builder {
     fn read(&mut self, text: &str) -> Result<(), Problem> {
         for next in Parser::new_from_str(text) {
-            let (event, span) = next.map_err(|error| syntax(&error))?;
+            let (event, span) = next.map_err(|error| syntax(&error, text))?;
             self.take(event, &span)?;
         }
         Ok(())
@@ -275,18 +275,28 @@ fn too_deep(mark: &Marker) -> Problem {
     )
 }
 
-fn syntax(error: &ScanError) -> Problem {
+fn syntax(error: &ScanError, text: &str) -> Problem {
     let remedy = match error.kind() {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabInPlainScalar
-        | ErrorKind::TabAtBlockScalarStart => "indent with spaces, not tabs",
+        | ErrorKind::TabAtBlockScalarStart => {
+            let mut problem = problem(
+                error.marker(),
+                "a tab stands where YAML allows only spaces",
+                "indent with spaces, not tabs",
+            );
+            problem.place = tab(text, error.marker()).unwrap_or(problem.place);
+            return problem;
+        }
         ErrorKind::RecursionLimitExceeded => return too_deep(error.marker()),
         ErrorKind::UnknownAnchor => {
             "a value that begins with `*` is an alias: put it in quotes if it is text"
         }
-        ErrorKind::UnclosedQuotedScalar => "close the quote",
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
+            "close the quote, or indent the text that goes on on this line"
+        }
         ErrorKind::UnclosedFlowCollection { .. }
         | ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofFlowSequence
@@ -303,6 +313,14 @@ fn syntax(error: &ScanError) -> Problem {
         }
     };
     problem(error.marker(), format!("this is not YAML: {}", error.kind()), remedy)
+}
+
+/// The first tab in the indentation from `mark`'s line on: the parser notices it late or early.
+fn tab(text: &str, mark: &Marker) -> Option<Place> {
+    text.lines().enumerate().skip(mark.line().saturating_sub(1)).find_map(|(index, line)| {
+        let indentation = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
+        Some(Place::File { line: index + 1, column: indentation.find('\t')? + 1 })
+    })
 }
 
 #[cfg(test)]
