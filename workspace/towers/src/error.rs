@@ -48,7 +48,9 @@ pub enum TowersError {
     #[error("{0}")]
     Unbuildable(String),
     /// A tower's TorchScript does not do what the tower does.
-    #[error("the TorchScript at {path} differs from the tower by {off:e}: it was removed; this is a bug, please report it")]
+    #[error(
+        "the TorchScript at {path} differs from the tower by {off:e}: it was removed; this is a bug, please report it"
+    )]
     Script {
         /// Where it was saved.
         path: String,

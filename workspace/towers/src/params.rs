@@ -7,6 +7,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use crate::seed::{Purpose, seed_of};
 use crate::table::{Table, TableId};
 
 /// How a parameter begins.
@@ -50,7 +51,7 @@ pub struct Builder {
 impl Builder {
     /// An empty model on `device`, its weights drawn from the job's seed.
     pub fn new(device: Device, seed: u64) -> Self {
-        crate::seed::seed_torch(seed, crate::seed::Purpose::Weights, 0, 0);
+        tch::manual_seed(seed_of(seed, Purpose::Weights, 0, 0) as i64);
         Builder { device, declared: Vec::new(), tables: Vec::new() }
     }
 

@@ -77,7 +77,8 @@ pub fn item_tower(model: &Model, path: &Path) -> Result<Script, TowersError> {
 pub fn user_tower(model: &Model, max_actions: i64, path: &Path) -> Result<Script, TowersError> {
     let columns = model.columns();
     let mut names: Vec<String> = ["item_vectors", "actions", "lengths"].map(String::from).to_vec();
-    let optional = [("surfaces", columns.surfaces > 0), ("durations", columns.durations), ("times", columns.times)];
+    let optional =
+        [("surfaces", columns.surfaces > 0), ("durations", columns.durations), ("times", columns.times)];
     names.extend(optional.iter().filter(|(_, there)| *there).map(|(name, _)| name.to_string()));
     let at = |name: &str| names.iter().position(|known| known == name);
     let (surfaces, durations, times) = (at("surfaces"), at("durations"), at("times"));

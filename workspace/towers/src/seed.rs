@@ -19,8 +19,3 @@ pub(crate) fn seed_of(job_seed: u64, purpose: Purpose, step: u64, lane: u32) -> 
     }
     xxh3_64(&key)
 }
-
-/// Seeds libtorch's generators for one stream.
-pub(crate) fn seed_torch(job_seed: u64, purpose: Purpose, step: u64, lane: u32) {
-    tch::manual_seed(seed_of(job_seed, purpose, step, lane) as i64);
-}

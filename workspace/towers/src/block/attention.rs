@@ -42,7 +42,7 @@ impl Attention {
     /// `[tokens, width] -> [tokens, width]`.
     pub fn forward(&self, x: &Tensor, shape: &AttentionShape, mode: Mode) -> Tensor {
         let qkv = self.qkv.forward(x); // [tokens, 3 width]
-        let dropout = if mode == Mode::Train { self.dropout } else { 0.0 };
+        let dropout = if matches!(mode, Mode::Train(_)) { self.dropout } else { 0.0 };
         let mixed = match shape {
             AttentionShape::Causal([(_, len)]) => self.mix(&qkv, *len, None, dropout),
             AttentionShape::Causal(buckets) => {

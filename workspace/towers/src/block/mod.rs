@@ -1,12 +1,14 @@
 //! Blocks of the towers: one struct, one file each.
 
 mod attention;
+mod dropout;
 mod encoder;
 mod feed_forward;
 mod linear;
 mod norm;
 
 pub use attention::{Attention, AttentionShape};
+pub use dropout::DropoutRng;
 pub use encoder::{Encoder, EncoderShape};
 pub use feed_forward::FeedForward;
 pub use linear::Linear;
@@ -15,18 +17,21 @@ pub use norm::LayerNorm;
 use tch::{Kind, Tensor};
 
 /// Whether dropout is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Training.
-    Train,
+#[derive(Clone, Copy)]
+pub enum Mode<'a> {
+    /// Training, with the random numbers of a lane and step.
+    Train(&'a DropoutRng),
     /// Evaluation and export.
     Eval,
 }
 
-impl Mode {
+impl Mode<'_> {
     /// `x` with dropout when training.
     pub fn dropout(self, x: Tensor, p: f64) -> Tensor {
-        if self == Mode::Train && p > 0.0 { x.dropout(p, true) } else { x }
+        match self {
+            Mode::Train(rng) if p > 0.0 => rng.dropout(x, p),
+            _ => x,
+        }
     }
 }
 

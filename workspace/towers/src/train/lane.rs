@@ -72,9 +72,9 @@ impl Lane {
         self.candidates.size()[0]
     }
 
-    /// Both towers. The caller seeds the dropout of this lane before.
-    pub(super) fn encode(&self, model: &Model, rows: &Rows) -> Encoded {
-        let items = model.item.forward(&self.items, rows, Mode::Train);
+    /// Both towers.
+    pub(super) fn encode(&self, model: &Model, rows: &Rows, mode: Mode) -> Encoded {
+        let items = model.item.forward(&self.items, rows, mode);
         let users = if self.rows() == 0 {
             items.narrow(0, 0, 0)
         } else {
@@ -85,7 +85,7 @@ impl Lane {
                 };
                 Tensor::embedding(&source, &self.history, -1, false, false)
             });
-            model.user.forward(&self.actions, &vectors, &self.queries, Mode::Train)
+            model.user.forward(&self.actions, &vectors, &self.queries, mode)
         };
         Encoded { items, users }
     }
