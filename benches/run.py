@@ -1,0 +1,304 @@
+"""`make bench`: Twinspire beside its rivals, on the same work, in turns.
+
+A round runs every contestant once; a ratio is taken inside a round, so that what else the machine does
+falls on all alike. The table shows medians over the rounds and the range of the ratios; JSON with every
+figure goes to runs/bench/.
+
+    python3 benches/run.py --only training --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RIVALS = ROOT / "benches" / "rivals"
+WORK = ROOT / "runs" / "bench"
+CORES = len(os.sched_getaffinity(0))
+TWINSPIRE = "twinspire"
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure every contestant gives. A ratio above 1 says that Twinspire is the better one."""
+
+    key: str
+    label: str
+    more_is_better: bool = False
+
+    def ratio(self, ours: float, rival: float) -> float:
+        return ours / rival if self.more_is_better else rival / ours
+
+
+@dataclass(frozen=True)
+class Case:
+    """One piece of work and who does it; the first contestant is Twinspire."""
+
+    name: str
+    measures: list[Measure]
+    contestants: dict[str, Callable[[], Figures]]
+
+
+class Failed(Exception):
+    """A contestant could not do its work."""
+
+
+def run(command: list[str | Path]) -> tuple[str, Figures]:
+    """Standard output of a command, its seconds, and the peak memory of the largest of its processes."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    log = WORK / "stderr.txt"
+    began = time.perf_counter()
+    with log.open("w") as errors:
+        try:
+            process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=subprocess.PIPE, stderr=errors)
+        except OSError as error:
+            raise Failed(f"{error}: `cargo build --workspace` makes Twinspire's programs, `make rivals` its rivals'")
+        with process.stdout as pipe:
+            output = pipe.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+        raise Failed(f"{' '.join(map(str, command))}\nended with {process.returncode}:\n{tail}")
+    return output, {"seconds": time.perf_counter() - began, "peak_mb": usage.ru_maxrss / 1024}
+
+
+def run_json(command: list[str | Path]) -> Figures:
+    """What a program says of itself in its last line, beside what `run` saw of it."""
+    output, seen = run(command)
+    return seen | json.loads(output.splitlines()[-1])
+
+
+class Benches:
+    """The benchmarks, each a list of cases."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.quick: bool = options.quick
+        self.coordinator: Path = options.programs / "coordinator"
+        self.rival: list[str | Path] = [options.python, "-P"]
+
+    # Training -----------------------------------------------------------------------------------------
+
+    def training(self) -> Iterator[Case]:
+        """Steps of the jobs in manifests/ beside the same model and batch in PyTorch."""
+        jobs = [
+            ("amazon-beauty", "amazon-beauty/events.csv.gz", 20 if self.quick else 60),
+            ("ml-1m", "ml-1m/events.parquet", 10 if self.quick else 30),
+        ]
+        for job, log, steps in jobs:
+            path = self.options.data / log
+            if not path.exists():
+                say(f"training: {job} skipped: there is no {path} (--data)")
+                continue
+            for processes in (1, 2):
+                yield self.training_case(job, path, steps, processes)
+
+    def training_case(self, job: str, log: Path, steps: int, processes: int) -> Case:
+        manifest = f"manifests/{job}.yaml"
+        overrides = [f"--set=log.uri={log}"]
+        spec = json.loads(run([self.coordinator, "validate", manifest, *overrides, "--output", "json"])[0])
+        warmup = 5
+        user, threads = spec["towers"]["user"], max(1, CORES // processes)
+
+        def twinspire() -> Figures:
+            settings = {
+                "runs": WORK / "work",
+                "train.epochs": "null",
+                "train.steps": steps,
+                "train.log_every": warmup,
+                "train.threads": threads,
+                "evaluate.every_epochs": 0,
+                "evaluate.best": "last",
+                "device": "cpu",
+                **{f"export.{what}": "false" for what in spec["export"] if what != "uri"},
+            }
+            overridden = [f"--set={field}={value}" for field, value in settings.items()]
+            command = [self.coordinator, "local", manifest, f"--workers={processes}", "--fresh", *overrides]
+            _, seen = run([*command, *overridden])
+            lines = (WORK / "work" / spec["name"] / "metrics.jsonl").read_text().splitlines()
+            windows = [record for record in map(json.loads, lines) if record["kind"] == "train"][1:]
+            # Windows are of equally many rows: the mean is the harmonic one.
+            rows_per_s = statistics.harmonic_mean([window["rows_per_s"] for window in windows])
+            return seen | {"rows_per_s": rows_per_s, "loss": windows[-1]["loss"]}
+
+        def pytorch() -> Figures:
+            flags = {
+                "order": spec["log"]["columns"]["order"],
+                "max-len": user["max_actions"],
+                "batch": spec["train"]["global_batch"],
+                "dropout": user["dropout"],
+                "width": user["d_model"],
+                "layers": user["layers"],
+                "heads": user["heads"],
+                "lr": spec["train"]["optimizer"]["lr"],
+                "steps": steps,
+                "warmup": warmup,
+                "processes": processes,
+                "threads": threads,
+            }
+            given = [f"--{flag}={value}" for flag, value in flags.items()]
+            return run_json([*self.rival, RIVALS / "sasrec.py", log, *given])
+
+        measures = [Measure("rows_per_s", "rows/s", more_is_better=True), Measure("peak_mb", "MB, largest process")]
+        layout = f"{processes} worker{'s'[: processes > 1]} x {threads} thread{'s'[: threads > 1]}"
+        return Case(f"training {job}, {layout}", measures, {TWINSPIRE: twinspire, "pytorch": pytorch})
+
+    # Loss ---------------------------------------------------------------------------------------------
+
+    def loss(self) -> Iterator[Case]:
+        """Softmax of 4096 rows against many negatives: forward, backward, memory."""
+        measures = [Measure("seconds", "s"), Measure("added_mb", "MB added")]
+        for negatives in (4096, 16384) if self.quick else (4096, 8192, 16384, 32768, 65536):
+            flags = [f"--negatives={negatives}", f"--threads={CORES}"]
+            yield Case(
+                f"loss, {negatives} negatives",
+                measures,
+                {
+                    TWINSPIRE: lambda flags=flags: run_json([self.options.programs / "bench-loss", *flags]),
+                    "pytorch": lambda flags=flags: run_json([*self.rival, RIVALS / "loss_memory.py", *flags]),
+                },
+            )
+
+    # Prepare ------------------------------------------------------------------------------------------
+
+    def prepare(self) -> Iterator[Case]:
+        """A generated log made into timelines."""
+        events = self.options.events or (2_000_000 if self.quick else 20_000_000)
+        log = WORK / f"log-{events}"
+        job = log / "job.yaml"  # Written last.
+        if not job.exists():
+            say(f"prepare: generating {events:,} events")
+            size = [f"--users={max(1000, events // 50)}", f"--items={max(1000, events // 200)}", f"--events={events}"]
+            run([self.coordinator, "generate", log, *size, "--vector-dim=4"])
+        out = WORK / "work" / "prepare"
+
+        def emptied() -> Path:
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            return out
+
+        def twinspire() -> Figures:
+            settings = [f"--set=runs={emptied()}", "--set=catalogue=null"]
+            return run([self.coordinator, "prepare", job, *settings])[1]
+
+        def rival(library: str) -> Figures:
+            return run([*self.rival, RIVALS / "prepare.py", library, log, emptied() / "timelines.parquet"])[1]
+
+        yield Case(
+            f"prepare, {events:,} events",
+            [Measure("seconds", "s"), Measure("peak_mb", "MB, largest process")],
+            {TWINSPIRE: twinspire, "polars": lambda: rival("polars"), "pandas": lambda: rival("pandas")},
+        )
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure(case: Case, rounds: int) -> dict[str, list[Figures]]:
+    """Figures of every contestant, one a round."""
+    figures: dict[str, list[Figures]] = {name: [] for name in case.contestants}
+    for number in range(1, rounds + 1):
+        for name, contestant in case.contestants.items():
+            say(f"{case.name}: round {number} of {rounds}: {name}")
+            figures[name].append(contestant())
+    return figures
+
+
+def rows(case: Case, figures: dict[str, list[Figures]]) -> Iterator[dict]:
+    """One row a measure and rival."""
+    for rival in list(case.contestants)[1:]:
+        for what in case.measures:
+            ours, theirs = ([figure[what.key] for figure in figures[name]] for name in (TWINSPIRE, rival))
+            ratios = [what.ratio(a, b) for a, b in zip(ours, theirs)]
+            yield {
+                "case": case.name,
+                "measure": what.label,
+                "twinspire": statistics.median(ours),
+                "rival": statistics.median(theirs),
+                "against": rival,
+                "ratio": statistics.median(ratios),
+                "lowest": min(ratios),
+                "highest": max(ratios),
+            }
+
+
+def table(results: list[dict]) -> str:
+    def number(value: float) -> str:
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+    lines = [("case", "measure", "twinspire", "rival", "against", "times better", "range")]
+    for row in results:
+        values = (number(row["twinspire"]), number(row["rival"]), row["against"], f"{row['ratio']:.2f}")
+        lines.append((row["case"], row["measure"], *values, f"{row['lowest']:.2f} - {row['highest']:.2f}"))
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["training", "loss", "prepare"], action="append", help="may be repeated")
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument("--rounds", type=int, help="3, or 1 when quick")
+    parser.add_argument("--events", type=int, help="of the log for prepare: 20 million, or 2 when quick")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="logs to train on")
+    parser.add_argument("--programs", type=Path, default=ROOT / "target" / "debug", help="Twinspire's programs")
+    parser.add_argument("--python", type=Path, default=ROOT / ".tools" / "rivals" / "bin" / "python")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse()
+    benches = Benches(options)
+    results, runs, failed = [], {}, []
+    loads = [os.getloadavg()[0]]
+    for name in options.only or ["training", "loss", "prepare"]:
+        try:
+            for case in getattr(benches, name)():
+                figures = measure(case, options.rounds or (1 if options.quick else 3))
+                runs[case.name] = figures
+                results.extend(rows(case, figures))
+                loads.append(os.getloadavg()[0])
+        except Failed as failure:
+            say(f"{name}: {failure}")
+            failed.append(name)
+    if results:
+        print(table(results))
+        written = datetime.datetime.now(datetime.timezone.utc)
+        report = {
+            "written": written.isoformat(timespec="seconds"),
+            "machine": {"cpu": cpu(), "cores": CORES, "load": loads},
+            "quick": options.quick,
+            "failed": failed,
+            "results": results,
+            "runs": runs,
+        }
+        path = WORK / f"{written:%Y%m%d-%H%M%S}.json"
+        path.write_text(json.dumps(report, indent=1) + "\n")
+        print(f"\n{path.relative_to(ROOT)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-//! Benchmarks, each against a named rival on the same work.
