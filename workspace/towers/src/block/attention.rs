@@ -1,7 +1,7 @@
 use tch::Tensor;
 
 use super::{Linear, Mode};
-use crate::params::Builder;
+use crate::params::{Builder, Decay, Init};
 
 /// How tokens attend to each other.
 pub enum AttentionShape<'a> {
@@ -19,8 +19,15 @@ pub enum AttentionShape<'a> {
 }
 
 /// Multi-head self-attention.
+///
+/// Queries and values have a bias, keys have none: it would add the same to all logits of a query,
+/// which the softmax takes out again. Its gradient would be nothing but rounding, and Adam scales
+/// any gradient up to whole steps: a parameter that differs from one worker count to the next.
 pub struct Attention {
-    qkv: Linear,
+    /// `[3 width, width]`: queries, keys, values.
+    weight: Tensor,
+    /// `[2, width]`: queries, values.
+    bias: Tensor,
     out: Linear,
     heads: i64,
     width: i64,
@@ -31,7 +38,13 @@ impl Attention {
     /// `width` is a multiple of `heads`.
     pub fn new(builder: &mut Builder, name: &str, width: i64, heads: i64, dropout: f64) -> Self {
         Attention {
-            qkv: Linear::new(builder, &format!("{name}.qkv"), width, 3 * width),
+            weight: builder.param(
+                format!("{name}.qkv.weight"),
+                &[3 * width, width],
+                Init::XavierUniform,
+                Decay::Yes,
+            ),
+            bias: builder.param(format!("{name}.qkv.bias"), &[2, width], Init::Constant(0.0), Decay::No),
             out: Linear::new(builder, &format!("{name}.out"), width, width),
             heads,
             width,
@@ -41,7 +54,9 @@ impl Attention {
 
     /// `[tokens, width] -> [tokens, width]`.
     pub fn forward(&self, x: &Tensor, shape: &AttentionShape, mode: Mode) -> Tensor {
-        let qkv = self.qkv.forward(x); // [tokens, 3 width]
+        let (queries, values) = (self.bias.get(0), self.bias.get(1));
+        let bias = Tensor::cat(&[&queries, &queries.zeros_like(), &values], 0); // [3 width]
+        let qkv = x.linear(&self.weight, Some(&bias)); // [tokens, 3 width]
         let dropout = if matches!(mode, Mode::Train(_)) { self.dropout } else { 0.0 };
         let mixed = match shape {
             AttentionShape::Causal([(_, len)]) => self.mix(&qkv, *len, None, dropout),
