@@ -192,8 +192,9 @@ class Benches:
             return out
 
         def twinspire() -> Figures:
-            settings = [f"--set=runs={emptied()}", "--set=catalogue=null"]
-            return run([self.coordinator, "prepare", job, *settings])[1]
+            # Only the log, as the rivals.
+            only_ids = ["--set=catalogue=null", "--set=towers.item.encoder=id", "--set=towers.item.id_embedding=table"]
+            return run([self.coordinator, "prepare", job, f"--set=runs={emptied()}", *only_ids])[1]
 
         def rival(library: str) -> Figures:
             return run([*self.rival, RIVALS / "prepare.py", library, log, emptied() / "timelines.parquet"])[1]
