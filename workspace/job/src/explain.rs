@@ -156,11 +156,12 @@ pub(crate) fn text(value: &str) -> String {
 
 impl Shape {
     fn matches(&self, json: &Json) -> bool {
-        match (&self.kind, json) {
-            (Kind::List(_), Json::Array(_)) => true,
-            (Kind::Section(_) | Kind::Map(_) | Kind::Tagged { .. }, Json::Object(_)) => true,
-            (Kind::Text, Json::String(_)) => true,
-            (Kind::Integer { .. } | Kind::Number { .. }, Json::Number(_)) => true,
+        let kind = &self.kind;
+        match json {
+            Json::Array(_) => matches!(kind, Kind::List(_)),
+            Json::Object(_) => matches!(kind, Kind::Section(_) | Kind::Map(_) | Kind::Tagged { .. }),
+            Json::String(_) => matches!(kind, Kind::Text),
+            Json::Number(_) => matches!(kind, Kind::Integer { .. } | Kind::Number { .. }),
             _ => false,
         }
     }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::check::{Finding, check};
-use crate::error::{Code, JobError, Place, Problem, Problems};
+use crate::code::Code;
+use crate::error::{JobError, Place, Problem, Problems};
 use crate::explain::explain;
 use crate::overrides::Override;
 use crate::path::FieldPath;
@@ -46,7 +47,7 @@ impl JobFile {
             None => return invalid(problems),
         };
         for change in overrides {
-            problems.extend(change.apply(&mut root, &JOB).err());
+            problems.extend(change.apply(&mut root, &JOB).err().map(|problem| *problem));
         }
         make_way(&mut root, overrides);
 
@@ -96,9 +97,20 @@ impl JobFile {
 }
 
 impl JobSpec {
+    /// The job as one line of JSON, to be kept or sent; [`JobSpec::from_json`] reads it.
+    pub fn to_json(&self) -> String {
+        self.json().to_string()
+    }
+
+    /// Reads and checks what [`JobSpec::to_json`] wrote. Use this and not `serde_json::from_str`,
+    /// which may read a float one bit off: equal jobs would then have different fingerprints.
+    pub fn from_json(json: &str) -> Result<JobSpec, JobError> {
+        JobFile::parse(json, "job", &[]).map(JobFile::into_spec).map_err(JobError::nowhere)
+    }
+
     /// Checks a spec that was not read from a file; every field counts as given by the user.
     pub fn validate(&self) -> Result<(), JobError> {
-        JobFile::parse(&explain(self), "job", &[]).map(drop)
+        JobSpec::from_json(&self.to_json()).map(drop)
     }
 }
 

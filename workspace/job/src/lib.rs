@@ -53,6 +53,7 @@
 //! ```
 
 mod check;
+mod code;
 mod error;
 mod explain;
 mod file;
@@ -73,7 +74,8 @@ mod tree;
 mod units;
 
 pub use check::parse_instant;
-pub use error::{CODES, Code, JobError, Place, Problem, Problems};
+pub use code::{CODES, Code};
+pub use error::{JobError, Place, Problem, Problems};
 pub use file::JobFile;
 pub use fingerprint::fingerprint;
 pub use overrides::Override;

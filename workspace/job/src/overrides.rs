@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::error::{Code, Place, Problem};
+use crate::code::Code;
+use crate::error::{Place, Problem};
 use crate::path::{FieldPath, Segment};
 use crate::shape::fit::find;
 use crate::shape::{Kind, Shape};
@@ -47,7 +48,7 @@ impl Override {
     }
 
     /// Sets the field in `root`, making the sections on the way.
-    pub(crate) fn apply(&self, root: &mut Node, shape: &Shape) -> Result<(), Problem> {
+    pub(crate) fn apply(&self, root: &mut Node, shape: &Shape) -> Result<(), Box<Problem>> {
         let place = self.place();
         let mut at = FieldPath::default();
         let mut node = root;
@@ -69,7 +70,7 @@ impl Override {
         shape: &'s Shape,
         segment: &Segment,
         at: &FieldPath,
-    ) -> Result<(Segment, &'s Shape), Problem> {
+    ) -> Result<(Segment, &'s Shape), Box<Problem>> {
         match segment {
             Segment::Index(_) => match shape.entry() {
                 Some(entry) => Ok((segment.clone(), entry)),
@@ -88,18 +89,20 @@ impl Override {
                     } else {
                         format!("`{key}` is not a field of `{at}`")
                     };
-                    self.problem(&at.key(key), what, &unknown(shape, key, at)).coded(Code::UnknownField)
+                    let mut problem = self.problem(&at.key(key), what, &unknown(shape, key, at));
+                    problem.code = Code::UnknownField;
+                    problem
                 })
             }
         }
     }
 
-    fn problem(&self, path: &FieldPath, what: String, remedy: &str) -> Problem {
-        Problem::new(Code::Override, self.place(), path.clone(), what, remedy)
+    fn problem(&self, path: &FieldPath, what: String, remedy: &str) -> Box<Problem> {
+        Box::new(Problem::new(Code::Override, self.place(), path.clone(), what, remedy))
     }
 
     /// The value, read as the field's shape asks for.
-    fn node(&self, shape: &Shape) -> Result<Node, Problem> {
+    fn node(&self, shape: &Shape) -> Result<Node, Box<Problem>> {
         let given = self.value.trim();
         let scalar = |scalar| Ok(Node { place: self.place(), value: Value::Scalar(scalar) });
         if given.is_empty() || (shape.nullable && matches!(given, "null" | "~")) {
@@ -116,13 +119,6 @@ impl Override {
         let mut node = node.unwrap_or(Node { place: self.place(), value: Value::Scalar(Scalar::plain("")) });
         move_to(&mut node, &self.place());
         Ok(node)
-    }
-}
-
-impl Problem {
-    fn coded(mut self, code: Code) -> Self {
-        self.code = code;
-        self
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value as Json;
 
-use crate::error::CODES;
+use crate::code::CODES;
 use crate::explain::text;
 use crate::shape::{Field, JOB, Kind, Shape};
 

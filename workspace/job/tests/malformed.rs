@@ -460,7 +460,7 @@ fn nothing_is_concluded_from_a_field_that_is_itself_wrong() {
 fn aliases_and_quotes_are_yaml_like_any_other() {
     let text = "
 name: 'demo'
-log: {uri: &where \"a.parquet\"}
+log: {uri: &where \"a.parquet\", columns: {action: a}, actions: {'<<': {}, ? view : {}}}
 split: {kind: files, test: *where}
 towers: {item: {encoder: !!str id, id_embedding: table}}
 loss:

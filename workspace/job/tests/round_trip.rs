@@ -208,11 +208,10 @@ proptest! {
 
     #[test]
     fn an_explained_job_is_the_same_job(spec in job()) {
-        spec.validate().unwrap();
-        let json = serde_json::to_string(&spec).unwrap();
-        let from_json = JobFile::parse(&json, "json", &[]).unwrap();
-        prop_assert_eq!(from_json.spec(), &spec, "JSON is YAML");
-        let explained = from_json.explain();
+        let from_json = JobSpec::from_json(&spec.to_json()).unwrap();
+        prop_assert_eq!(&from_json, &spec);
+        prop_assert_eq!(from_json.fingerprint(), spec.fingerprint());
+        let explained = JobFile::parse(&spec.to_json(), "job", &[]).unwrap().explain();
         let again = JobFile::parse(&explained, "explained", &[]).unwrap();
         prop_assert_eq!(again.spec(), &spec);
         prop_assert_eq!(again.explain(), explained);
@@ -227,7 +226,7 @@ proptest! {
     /// A job with one line gone or one letter changed.
     #[test]
     fn a_damaged_job_is_a_job_or_an_error(at in 0usize..4000, to in any::<char>(), line in 0usize..200) {
-        let explained = JobFile::parse(&serde_json::to_string(&base()).unwrap(), "base", &[]).unwrap().explain();
+        let explained = JobFile::parse(&base().to_json(), "base", &[]).unwrap().explain();
         let changed: String = explained.chars().enumerate().map(|(index, c)| if index == at { to } else { c }).collect();
         let without: Vec<&str> = explained.lines().enumerate().filter(|(index, _)| *index != line).map(|(_, l)| l).collect();
         for text in [changed, without.join("\n")] {
@@ -238,7 +237,7 @@ proptest! {
 
 #[test]
 fn an_explained_job_says_what_its_fields_mean() {
-    let explained = JobFile::parse(&serde_json::to_string(&base()).unwrap(), "base", &[]).unwrap().explain();
+    let explained = JobFile::parse(&base().to_json(), "base", &[]).unwrap().explain();
     assert!(explained.contains(
         "\n# Seed of everything random: initial weights, shuffling, negatives, dropout.\nseed: 7\n"
     ));
@@ -246,4 +245,15 @@ fn an_explained_job_says_what_its_fields_mean() {
         "  # Learning-rate schedule after warm-up. One of: cosine, linear, constant.\n  schedule: cosine\n"
     ));
     assert!(explained.contains("    - type: vector\n      # Name of the feature"), "{explained}");
+}
+
+#[test]
+fn a_spec_that_is_no_file_is_checked_all_the_same() {
+    let mut spec = base();
+    spec.train.global_batch = 7;
+    let error = spec.validate().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "job: train.global_batch: 7 is not a multiple of lanes (4): use 4 or 8 [TW1010]"
+    );
 }

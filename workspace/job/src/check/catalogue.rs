@@ -1,7 +1,7 @@
 //! The item catalogue and its features.
 
 use super::{Findings, uri};
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::{CatalogueSpec, FeatureKind, TokenSpec};
 
 /// Columns the dataset's item table has of its own.

@@ -1,7 +1,7 @@
 //! Prepare, evaluation, checkpoints, export.
 
 use super::{Findings, uri};
-use crate::error::Code;
+use crate::code::Code;
 use crate::resolve::has_no_validation;
 use crate::spec::{BestMetric, JobSpec};
 use crate::units::ByteSize;

@@ -1,7 +1,7 @@
 //! Name, workers, lanes, recovery target.
 
 use super::{Findings, uri};
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::{JobSpec, Workers};
 use crate::text::slug;
 use crate::timeouts::Timeouts;

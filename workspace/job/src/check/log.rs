@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Findings, uri};
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::{LogSpec, TimestampUnit};
 
 /// Actions are stored in a byte.

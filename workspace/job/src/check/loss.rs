@@ -1,7 +1,7 @@
 //! Negatives and temperature.
 
 use super::Findings;
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::{JobSpec, LogQ, NegativesMode};
 
 const MODE: &[&str] = &["loss.negatives.mode"];

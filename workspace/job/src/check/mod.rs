@@ -15,7 +15,7 @@ mod uri;
 
 pub use split::parse_instant;
 
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::JobSpec;
 
 /// Something found, before it has a place.

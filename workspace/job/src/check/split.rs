@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use super::{Findings, uri};
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::{JobSpec, SplitSpec};
 
 pub(super) fn check(spec: &JobSpec, found: &mut Findings) {

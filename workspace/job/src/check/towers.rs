@@ -1,7 +1,7 @@
 //! The item tower and the user tower.
 
 use super::Findings;
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::{FeatureKind, FeatureSpec, IdEmbedding, ItemEncoder, ItemVectorSource, JobSpec, Objective};
 use crate::suggest::{either, nearest};
 

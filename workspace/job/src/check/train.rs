@@ -1,7 +1,7 @@
 //! Batch, length, warm-up.
 
 use super::Findings;
-use crate::error::Code;
+use crate::code::Code;
 use crate::spec::JobSpec;
 
 pub(super) fn check(spec: &JobSpec, found: &mut Findings) {

@@ -1,7 +1,7 @@
 //! Paths and URIs: files here or objects in an S3 bucket.
 
 use super::Findings;
-use crate::error::Code;
+use crate::code::Code;
 
 /// Checks that `uri` (the value of `path`) is a path, `file://…` or `s3://bucket/…`.
 pub(super) fn check(uri: &str, path: &str, found: &mut Findings) {

@@ -6,6 +6,7 @@
 
 pub(crate) mod fit;
 mod read;
+mod scalars;
 
 use std::sync::LazyLock;
 

@@ -7,12 +7,16 @@
 
 mod parse;
 mod scalar;
+mod syntax;
 
 pub(crate) use parse::parse;
 pub(crate) use scalar::{Scalar, ScalarKind};
 
 use crate::error::Place;
 use crate::path::{FieldPath, Segment};
+
+/// A job file is six levels deep at most; walking the tree recurses this far.
+const DEEPEST: usize = 64;
 
 /// A YAML value and where it begins.
 #[derive(Clone, Debug, PartialEq)]

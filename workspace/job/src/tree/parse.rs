@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
-use super::{Entry, Node, Scalar, Value};
-use crate::error::{Code, Place, Problem};
+use super::syntax::{merge_key, place, problem, syntax, too_deep, unknown_tag};
+use super::{DEEPEST, Entry, Node, Scalar, Value};
+use crate::code::Code;
+use crate::error::{Place, Problem};
 use crate::path::FieldPath;
 
-/// A job file is six levels deep at most; walking the tree recurses this far.
-const DEEPEST: usize = 64;
 /// Aliases are copied; this bounds what a few lines of them can grow to.
 const MOST_NODES: usize = 100_000;
 
@@ -18,19 +18,11 @@ const MOST_NODES: usize = 100_000;
 pub(crate) fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
     let mut builder = Builder::default();
     if let Err(problem) = builder.read(text) {
-        builder.problems.push(problem);
+        builder.problems.push(*problem);
         return (None, builder.problems);
     }
     let (root, problems) = (builder.root, builder.problems);
     (root.filter(|node| !(node.is_null())), problems)
-}
-
-fn place(mark: &Marker) -> Place {
-    Place::File { line: mark.line(), column: mark.col() + 1 }
-}
-
-fn problem(mark: &Marker, what: impl Into<String>, remedy: impl Into<String>) -> Problem {
-    Problem::new(Code::Syntax, place(mark), FieldPath::default(), what, remedy)
 }
 
 /// A list or mapping whose end has not been seen.
@@ -59,7 +51,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn read(&mut self, text: &str) -> Result<(), Problem> {
+    fn read(&mut self, text: &str) -> Result<(), Box<Problem>> {
         for next in Parser::new_from_str(text) {
             let (event, span) = next.map_err(|error| syntax(&error, text))?;
             self.take(event, &span)?;
@@ -67,7 +59,7 @@ impl Builder {
         Ok(())
     }
 
-    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Problem> {
+    fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Box<Problem>> {
         let mark = &span.start;
         match event {
             Event::DocumentStart(..) => {
@@ -84,7 +76,11 @@ impl Builder {
                 let scalar = scalar(&text, style, tag.as_deref(), mark)?;
                 if self.awaits_key() {
                     let text = if span.is_empty() { String::new() } else { scalar.text };
-                    return self.key(text, mark);
+                    if text == "<<" && style == ScalarStyle::Plain {
+                        return Err(merge_key(mark));
+                    }
+                    self.key(text, mark);
+                    return Ok(());
                 }
                 let mut place = place(mark);
                 if span.is_empty() {
@@ -152,15 +148,8 @@ impl Builder {
         }
     }
 
-    fn key(&mut self, text: String, mark: &Marker) -> Result<(), Problem> {
+    fn key(&mut self, text: String, mark: &Marker) {
         let place = place(mark);
-        if text == "<<" {
-            return Err(problem(
-                mark,
-                "merge keys (`<<`) are not part of YAML 1.2",
-                "write the fields out, or use an alias (`*name`) for a whole value",
-            ));
-        }
         if let Some(Open { path, content: Content::Map { entries, key }, .. }) = self.open.last_mut() {
             if let Some(first) = entries.iter().find(|entry| entry.key == text)
                 && let Place::File { line, .. } = first.place
@@ -176,7 +165,6 @@ impl Builder {
             }
             *key = Some((text, place));
         }
-        Ok(())
     }
 
     fn begin(
@@ -185,7 +173,7 @@ impl Builder {
         anchor: usize,
         tag: Option<&Tag>,
         mark: &Marker,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Box<Problem>> {
         if self.awaits_key() {
             return Err(problem(mark, "a list or section stands where a field name must be", "write a name"));
         }
@@ -207,7 +195,7 @@ impl Builder {
         anchor: usize,
         (size, height): (usize, usize),
         mark: &Marker,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Box<Problem>> {
         self.nodes += size;
         if self.nodes > MOST_NODES {
             return Err(problem(
@@ -251,7 +239,7 @@ fn measure(node: &Node) -> (usize, usize) {
         .fold((1, 1), |(size, height), (child, levels)| (size + child, height.max(levels + 1)))
 }
 
-fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, mark: &Marker) -> Result<Scalar, Problem> {
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, mark: &Marker) -> Result<Scalar, Box<Problem>> {
     match tag {
         None if style == ScalarStyle::Plain => Ok(Scalar::plain(text)),
         None => Ok(Scalar::text(text)),
@@ -261,66 +249,6 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, mark: &Marker) -> R
                 .ok_or_else(|| problem(mark, format!("`{text}` is not a {suffix}"), "leave the tag out")),
         },
     }
-}
-
-fn unknown_tag(tag: &Tag, mark: &Marker) -> Problem {
-    problem(mark, format!("the tag `{}` means nothing here", tag.original()), "leave the tag out")
-}
-
-fn too_deep(mark: &Marker) -> Problem {
-    problem(
-        mark,
-        format!("values are nested more than {DEEPEST} deep"),
-        "no field of a job is deeper than six: look for brackets that are not closed",
-    )
-}
-
-fn syntax(error: &ScanError, text: &str) -> Problem {
-    let remedy = match error.kind() {
-        ErrorKind::TabNotAllowed
-        | ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabInPlainScalar
-        | ErrorKind::TabAtBlockScalarStart => {
-            let mut problem = problem(
-                error.marker(),
-                "a tab stands where YAML allows only spaces",
-                "indent with spaces, not tabs",
-            );
-            problem.place = tab(text, error.marker()).unwrap_or(problem.place);
-            return problem;
-        }
-        ErrorKind::RecursionLimitExceeded => return too_deep(error.marker()),
-        ErrorKind::UnknownAnchor => {
-            "a value that begins with `*` is an alias: put it in quotes if it is text"
-        }
-        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
-            "close the quote, or indent the text that goes on on this line"
-        }
-        ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofFlowSequence
-        | ErrorKind::UnexpectedEofImplicitFlowMapping => "close the bracket",
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
-            "write `field: value`, with a space after the colon"
-        }
-        ErrorKind::MappingValueNotAllowed => {
-            "put a text that contains `: ` in quotes, and line fields of one section up under each other"
-        }
-        ErrorKind::UnexpectedCharacter { .. } => "put a text that begins with this character in quotes",
-        _ => {
-            "mend the line: fields of one section line up under each other, `field: value`, lists as `- value`"
-        }
-    };
-    problem(error.marker(), format!("this is not YAML: {}", error.kind()), remedy)
-}
-
-/// The first tab in the indentation from `mark`'s line on: the parser notices it late or early.
-fn tab(text: &str, mark: &Marker) -> Option<Place> {
-    text.lines().enumerate().skip(mark.line().saturating_sub(1)).find_map(|(index, line)| {
-        let indentation = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-        Some(Place::File { line: index + 1, column: indentation.find('\t')? + 1 })
-    })
 }
 
 #[cfg(test)]
