@@ -6,7 +6,7 @@ use crate::{
     ControlError,
     core::{Generation, Notice, Outcome, Setup, Split, Stage, TaskResult, Timeouts},
     display::Screen,
-    shell::{Engine, Keep, Places},
+    shell::{Engine, Keep, Places, Processes},
 };
 
 /// What to do with a job.
@@ -51,7 +51,8 @@ impl Run<'_> {
             }
             screen.show(notice);
         };
-        let engine = Engine::new(setup, spec_json, places, keep, &mut show).await?;
+        let engine =
+            Engine::new(Processes::worker_program()?, setup, spec_json, places, keep, &mut show).await?;
         let ended = engine.run().await;
         screen.close();
         let outcome = ended?;

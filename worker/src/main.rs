@@ -1,2 +1,7 @@
-//! The `worker` process: a session with the coordinator and the trainer loop.
-fn main() {}
+//! The `worker` process.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    twinspire_worker::main()
+}

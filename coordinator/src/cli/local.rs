@@ -123,10 +123,16 @@ async fn start_over(
         checkpoints.location().uri(),
         places.run,
     );
-    // First what says that there is something to resume.
-    keep.forget().await?;
-    checkpoints.location().delete_all().await?;
-    Location::parse(&places.export)?.delete_all().await?;
+    // Places that the job file names may hold other things too: there, only what is ours goes.
+    for directory in checkpoints.location().list_dirs().await? {
+        let is_ours = directory.strip_prefix("step-").is_some_and(|step| step.parse::<u64>().is_ok());
+        if is_ours {
+            checkpoints.location().join(&directory).delete_all().await?;
+        }
+    }
+    if spec.export.uri.is_none() {
+        Location::parse(&places.export)?.delete_all().await?;
+    }
     let run = Location::parse(&places.run)?;
     for directory in ["audit", "tensorboard"] {
         run.join(directory).delete_all().await?;
@@ -137,6 +143,8 @@ async fn start_over(
             run.delete(&entry.name).await?;
         }
     }
+    // Last: were this to be interrupted, it could be said again.
+    keep.forget().await?;
     Ok(())
 }
 

@@ -159,6 +159,8 @@ pub enum TaskResult {
         fingerprint: String,
         /// It was there already.
         reused: bool,
+        /// What the owner of the data should know.
+        warnings: Vec<String>,
     },
     /// Of training.
     Trained {

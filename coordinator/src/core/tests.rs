@@ -51,6 +51,7 @@ impl World {
             dataset_uri: "runs/datasets/f".into(),
             fingerprint: "f".into(),
             reused: false,
+            warnings: vec![],
         };
         self.say(worker, FromWorker::Done(result));
     }

@@ -180,7 +180,10 @@ impl Screen {
             TaskResult::Prepared { dataset_uri, reused: true, .. } => {
                 self.say(&format!("the dataset is there already: {dataset_uri}"));
             }
-            TaskResult::Prepared { dataset_uri, .. } => self.say(&format!("dataset: {dataset_uri}")),
+            TaskResult::Prepared { dataset_uri, warnings, .. } => {
+                warnings.iter().for_each(|warning| self.say(&format!("WARNING: {warning}")));
+                self.say(&format!("dataset: {dataset_uri}"));
+            }
             TaskResult::Trained { step, ended_early, stopped, .. } => {
                 let step = number(*step);
                 match (stopped, ended_early.is_empty()) {

@@ -67,8 +67,8 @@ pub(crate) fn from_worker(body: Body) -> Option<FromWorker> {
 
 fn result(result: task_done::Result) -> TaskResult {
     match result {
-        task_done::Result::Prepared(v1::Prepared { dataset_uri, fingerprint, reused }) => {
-            TaskResult::Prepared { dataset_uri, fingerprint, reused }
+        task_done::Result::Prepared(v1::Prepared { dataset_uri, fingerprint, reused, warnings }) => {
+            TaskResult::Prepared { dataset_uri, fingerprint, reused, warnings }
         }
         task_done::Result::Trained(v1::Trained { step, total_steps, stopped, ended_early }) => {
             TaskResult::Trained { step, total_steps, stopped, ended_early }
@@ -107,7 +107,7 @@ pub(crate) struct Job {
 }
 
 fn assign(assignment: Assignment, job: &Job) -> v1::Assign {
-    let Places { run, datasets, checkpoints, export, local } = job.places.clone();
+    let Places { run, runs, checkpoints, export, local, datasets: _ } = job.places.clone();
     v1::Assign {
         job: job.name.clone(),
         kind: match assignment.stage {
@@ -130,6 +130,6 @@ fn assign(assignment: Assignment, job: &Job) -> v1::Assign {
         }
         .into(),
         collective_timeout_ms: assignment.collective_timeout.as_millis() as u64,
-        places: Some(v1::Places { run, datasets, checkpoints, export, local: local.display().to_string() }),
+        places: Some(v1::Places { run, runs, checkpoints, export, local: local.display().to_string() }),
     }
 }

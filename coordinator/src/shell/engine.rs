@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -44,8 +45,10 @@ pub struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// An engine that has not begun. `show` is told all that people should know.
+    /// An engine that has not begun. `program` is the worker's; `show` is told all that people
+    /// should know.
     pub async fn new(
+        program: PathBuf,
         setup: Setup,
         spec_json: String,
         places: Places,
@@ -54,7 +57,7 @@ impl<'a> Engine<'a> {
     ) -> Result<Engine<'a>, ControlError> {
         let signals = Signals::listen()?;
         let server = Server::on_loopback(setup.timeouts.heartbeat).await?;
-        let processes = Processes::new(Processes::worker_program()?, places.logs(), server.url());
+        let processes = Processes::new(program, places.logs(), server.url());
         Ok(Engine {
             job: Job { name: setup.job.clone(), spec_json, places },
             state: State::new(setup),

@@ -15,19 +15,21 @@ use twinspire_job::JobSpec;
 ///     checkpoints/  metrics.jsonl  tensorboard/  audit/  export/  logs/worker-0.log
 /// ```
 ///
-/// `runs` may be an object store. The state file and the logs are of this machine all the same,
-/// and are then kept under `runs/` where the command runs.
+/// `runs` may be an object store. The state, metrics and logs are of this machine all the
+/// same, and are then kept under `runs/` where the command runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// Metrics, audit records, reports; a directory or URI.
+    /// Audit records, reports; a directory or URI.
     pub run: String,
-    /// Datasets of all jobs.
+    /// Of all jobs.
+    pub runs: String,
+    /// Datasets of all jobs, by fingerprint.
     pub datasets: String,
     /// Checkpoints.
     pub checkpoints: String,
     /// Embeddings and weights.
     pub export: String,
-    /// State file, job and logs; always a directory of this machine.
+    /// State file, job, metrics and logs; always a directory of this machine.
     pub local: PathBuf,
 }
 
@@ -36,6 +38,7 @@ impl Places {
     pub fn of(spec: &JobSpec) -> Places {
         let run = join(&spec.runs, &spec.name);
         Places {
+            runs: spec.runs.clone(),
             datasets: join(&spec.runs, "datasets"),
             checkpoints: spec.checkpoint.uri.clone().unwrap_or_else(|| join(&run, "checkpoints")),
             export: spec.export.uri.clone().unwrap_or_else(|| join(&run, "export")),

@@ -91,6 +91,8 @@ impl Processes {
             .spawn()
             .map_err(|source| ControlError::NoWorkerProgram { path: self.program.clone(), source })?;
         let (exits, kill) = (self.exits.clone(), self.kill.clone());
+        // `wait` would close a pipe that is still the child's.
+        let held_open = child.stdin.take();
         self.running.spawn(async move {
             let status = tokio::select! {
                 status = child.wait() => status,
@@ -99,6 +101,7 @@ impl Processes {
                     return;
                 }
             };
+            drop(held_open);
             let why = status.map_or_else(|why| why.to_string(), how_it_ended);
             let _ = exits.send(Exit { launch, name, why });
         });

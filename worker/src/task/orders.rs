@@ -1,0 +1,132 @@
+//! What a running task is told.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use twinspire_proto::v1::{CommitCheckpoint, Rendezvous, coordinator_message::Body as Order};
+
+/// The control word: what a rank wants done after the step. It travels with the step's reduced
+/// metrics, or-ed over ranks: so they all checkpoint or stop at the same step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Control(u64);
+
+impl Control {
+    pub(crate) const GO_ON: Control = Control(0);
+    pub(crate) const CHECKPOINT: Control = Control(1);
+    pub(crate) const STOP: Control = Control(2);
+
+    pub(crate) fn from_word(word: u64) -> Control {
+        Control(word)
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn and(self, other: Control) -> Control {
+        Control(self.0 | other.0)
+    }
+
+    pub(crate) fn stops(self) -> bool {
+        self.0 & Control::STOP.0 != 0
+    }
+
+    pub(crate) fn checkpoints(self) -> bool {
+        self.0 & Control::CHECKPOINT.0 != 0
+    }
+}
+
+/// All parts of a checkpoint are written.
+#[derive(Clone, Debug)]
+pub(crate) struct Commit {
+    pub(crate) step: u64,
+    pub(crate) parts: Vec<String>,
+}
+
+/// The session's end.
+pub(crate) struct Sender {
+    stop: Arc<AtomicU64>,
+    rendezvous: mpsc::Sender<Rendezvous>,
+    commits: tokio::sync::mpsc::UnboundedSender<Commit>,
+}
+
+impl Sender {
+    /// Passes an order on. A task that is over does not hear it, and need not.
+    pub(super) fn tell(&self, order: Order) {
+        match order {
+            Order::StopAfterStep(stop) => {
+                let checkpoint = if stop.checkpoint { Control::CHECKPOINT } else { Control::GO_ON };
+                self.stop.fetch_or(Control::STOP.and(checkpoint).word(), Ordering::Relaxed);
+            }
+            Order::Rendezvous(rendezvous) => {
+                let _ = self.rendezvous.send(rendezvous);
+            }
+            Order::CommitCheckpoint(CommitCheckpoint { step, part_json }) => {
+                let _ = self.commits.send(Commit { step, parts: part_json });
+            }
+            Order::Welcome(_) | Order::Assign(_) | Order::Shutdown(_) => {}
+        }
+    }
+}
+
+/// The task's end.
+pub(crate) struct Orders {
+    stop: Arc<AtomicU64>,
+    rendezvous: mpsc::Receiver<Rendezvous>,
+    commits: std::cell::Cell<Option<tokio::sync::mpsc::UnboundedReceiver<Commit>>>,
+}
+
+pub(super) fn channel() -> (Sender, Orders) {
+    let stop = Arc::new(AtomicU64::new(Control::GO_ON.word()));
+    let (rendezvous, meet) = mpsc::channel();
+    let (commits, commit) = tokio::sync::mpsc::unbounded_channel();
+    (
+        Sender { stop: Arc::clone(&stop), rendezvous, commits },
+        Orders { stop, rendezvous: meet, commits: std::cell::Cell::new(Some(commit)) },
+    )
+}
+
+impl Orders {
+    /// What was asked for.
+    pub(crate) fn control(&self) -> Control {
+        Control::from_word(self.stop.load(Ordering::Relaxed))
+    }
+
+    /// Where rank 0 listens.
+    pub(crate) fn rendezvous(&self, within: Duration) -> Option<Rendezvous> {
+        self.rendezvous.recv_timeout(within).ok()
+    }
+
+    /// The orders to commit, for the one who commits; the second time there is nothing to take.
+    pub(crate) fn take_commits(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Commit>> {
+        self.commits.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ranks_ask_for_adds_up() {
+        let both = Control::STOP.and(Control::CHECKPOINT);
+        assert!(both.checkpoints() && both.stops());
+        assert!(!Control::STOP.checkpoints() && !Control::CHECKPOINT.stops());
+        assert_eq!(Control::from_word(both.word()), both);
+        assert_eq!(Control::GO_ON, Control::default());
+    }
+
+    #[test]
+    fn an_order_to_stop_reaches_the_task() {
+        let (sender, orders) = channel();
+        assert_eq!(orders.control(), Control::GO_ON);
+        sender.tell(Order::StopAfterStep(twinspire_proto::v1::StopAfterStep { checkpoint: true }));
+        assert_eq!(orders.control(), Control::STOP.and(Control::CHECKPOINT));
+    }
+}

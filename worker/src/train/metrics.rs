@@ -1,0 +1,172 @@
+//! What training tells about itself: progress to the coordinator, metrics to files. By rank 0;
+//! losses and row counts are the global ones, reduced with the step.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use twinspire_proto::v1::{Progress, TrainingProgress};
+use twinspire_report::{EvaluationRecord, EventFile, MetricsFile, Record, TrainRecord};
+use twinspire_towers::StepReport;
+
+use crate::task::{Reporter, Task, TaskError};
+
+/// Steps added up since some moment.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    since: Instant,
+    steps: u64,
+    loss: f64,
+    rows: u64,
+    waited: Duration,
+}
+
+impl Window {
+    fn new() -> Window {
+        Window { since: Instant::now(), steps: 0, loss: 0.0, rows: 0, waited: Duration::ZERO }
+    }
+
+    fn add(&mut self, report: &StepReport, waited: Duration) {
+        self.steps += 1;
+        self.loss += report.loss;
+        self.rows += report.rows;
+        self.waited += waited;
+    }
+
+    fn mean_loss(&self) -> f64 {
+        self.loss / self.steps.max(1) as f64
+    }
+
+    fn rows_per_second(&self) -> f64 {
+        self.rows as f64 / self.since.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    fn waiting(&self) -> f64 {
+        self.waited.as_secs_f64() / self.since.elapsed().as_secs_f64().max(1e-9)
+    }
+}
+
+/// Progress and metrics of a training.
+pub(super) struct Metrics {
+    files: Option<Files>,
+    reporter: Reporter,
+    steps_per_epoch: u64,
+    log_every: u64,
+    logged: Window,
+    reported: Window,
+}
+
+struct Files {
+    lines: MetricsFile,
+    events: EventFile,
+}
+
+impl Metrics {
+    /// Goes on after `step`: what an earlier run wrote of later steps is dropped.
+    pub(super) fn open(task: &Task, steps_per_epoch: u64, step: u64) -> Result<Metrics, TaskError> {
+        let files = if task.is_first() {
+            let directory = Path::new(&task.places.local);
+            Some(Files {
+                lines: MetricsFile::open(&directory.join("metrics.jsonl"), step)?,
+                events: EventFile::create(&directory.join("tensorboard"), step)?,
+            })
+        } else {
+            None
+        };
+        Ok(Metrics {
+            files,
+            reporter: Reporter::new(&task.link),
+            steps_per_epoch,
+            log_every: task.spec.train.log_every.max(1),
+            logged: Window::new(),
+            reported: Window::new(),
+        })
+    }
+
+    /// A step was committed; `waited` of its time went by waiting for its batches.
+    pub(super) fn step(&mut self, report: &StepReport, waited: Duration) -> Result<(), TaskError> {
+        let Some(files) = &mut self.files else { return Ok(()) };
+        self.logged.add(report, waited);
+        self.reported.add(report, waited);
+        if report.step.is_multiple_of(self.log_every) {
+            let window = std::mem::replace(&mut self.logged, Window::new());
+            files.train(report, self.steps_per_epoch, &window)?;
+        }
+        if self.reporter.is_due() {
+            let window = std::mem::replace(&mut self.reported, Window::new());
+            let training = TrainingProgress {
+                step: report.step,
+                epoch: report.step as f64 / self.steps_per_epoch.max(1) as f64,
+                loss: window.mean_loss(),
+                rows_per_second: window.rows_per_second(),
+                learning_rate: report.learning_rate,
+            };
+            self.reporter.report(|| Progress {
+                stage: "training".into(),
+                done: report.step,
+                unit: "steps".into(),
+                training: Some(training),
+                ..Progress::default()
+            });
+        }
+        Ok(())
+    }
+
+    /// The validation rows were measured after a step. The time it took is nobody's throughput.
+    pub(super) fn validated(&mut self, step: u64, values: &BTreeMap<String, f64>) -> Result<(), TaskError> {
+        self.logged = Window::new();
+        self.reported = Window::new();
+        let Some(files) = &mut self.files else { return Ok(()) };
+        let plain = |name: &String| name.strip_prefix("validation.").unwrap_or(name).to_owned();
+        files.lines.append(&Record::Evaluation(EvaluationRecord {
+            step,
+            epoch: epoch_of(step, self.steps_per_epoch),
+            split: "validation".into(),
+            metrics: values.iter().map(|(name, value)| (plain(name), *value)).collect(),
+        }))?;
+        let tags: Vec<(String, f64)> =
+            values.iter().map(|(name, value)| (format!("validation/{}", plain(name)), *value)).collect();
+        Ok(files.events.scalars(step, tags.iter().map(|(tag, value)| (tag.as_str(), *value)))?)
+    }
+}
+
+impl Files {
+    fn train(&mut self, report: &StepReport, steps_per_epoch: u64, window: &Window) -> Result<(), TaskError> {
+        let values = [
+            ("loss", window.mean_loss()),
+            ("lr", report.learning_rate),
+            ("rows_per_s", window.rows_per_second()),
+            ("gradient_norm", report.gradient_norm),
+            ("scale", report.scale),
+            ("waiting_for_data", window.waiting()),
+        ];
+        let more = values[3..].iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        self.lines.append(&Record::Train(TrainRecord {
+            step: report.step,
+            epoch: epoch_of(report.step, steps_per_epoch),
+            loss: window.mean_loss(),
+            lr: report.learning_rate,
+            rows_per_s: window.rows_per_second(),
+            more,
+        }))?;
+        let tags = values.map(|(name, value)| (format!("train/{name}"), value));
+        Ok(self.events.scalars(report.step, tags.iter().map(|(tag, value)| (tag.as_str(), *value)))?)
+    }
+}
+
+/// The epoch, from 0, that a step (counted from 1) belongs to.
+fn epoch_of(step: u64, steps_per_epoch: u64) -> u32 {
+    (step.saturating_sub(1) / steps_per_epoch.max(1)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_step_of_an_epoch_belongs_to_it() {
+        assert_eq!([1, 10, 11, 20, 21].map(|step| epoch_of(step, 10)), [0, 0, 1, 1, 2]);
+    }
+}

@@ -1,0 +1,145 @@
+//! The train task.
+//!
+//! ```text
+//! lanes ─► step ─► evaluate, when due ─► checkpoint, when due ─► stop, when told or done
+//!            │            │                    │
+//!        progress     validated       part, commit (background)
+//! ```
+//!
+//! What is due after a step is decided by the step's number and the control word alone, which are
+//! the same on every rank: so all ranks do the same. An evaluation comes before the checkpoint of
+//! the same step, so a checkpoint knows all that was measured up to its step and a resumed run
+//! measures nothing twice.
+
+mod checkpoints;
+mod due;
+mod metrics;
+mod standing;
+
+use std::time::Instant;
+
+use twinspire_dataset::{HeldOut as Part, LaneReader, LaneReaderSettings};
+use twinspire_proto::v1::{Trained, TrainingStarted, Validated, worker_message::Body};
+use twinspire_towers::{StepReport, evaluate::Evaluation};
+
+use self::{checkpoints::Checkpoints, due::Due, metrics::Metrics, standing::Standing};
+use crate::{
+    evaluate::measure,
+    model::{BestBy, Loaded, Wanted},
+    task::{Control, Task, TaskError},
+};
+
+/// Trains from the newest checkpoint, or from the start, to the end or until told to stop.
+pub(crate) fn run(task: &Task) -> Result<Trained, TaskError> {
+    let mut loaded = Loaded::load(task)?;
+    let found = loaded.restore(task, Wanted::Newest)?;
+    let mut standing = match &found {
+        Some(found) => Standing::from_json(&found.manifest.extra),
+        None => Standing::default(),
+    };
+    let steps_per_epoch = loaded.plan.steps_per_epoch();
+    let first = loaded.trainer.step_number();
+    if task.is_first() {
+        task.link.say(Body::TrainingStarted(TrainingStarted {
+            step: first,
+            total_steps: loaded.total_steps,
+            steps_per_epoch,
+            resumed_unix_ms: found.as_ref().map(|found| found.manifest.created_ms),
+            passed_over: found.map(|found| found.passed_over).unwrap_or_default(),
+        }));
+    }
+    let mut training = Training {
+        due: Due::new(&task.spec, steps_per_epoch, loaded.total_steps),
+        metrics: Metrics::open(task, steps_per_epoch, first)?,
+        checkpoints: Checkpoints::start(task, &loaded)?,
+        task,
+        loaded,
+    };
+    training.run(&mut standing)
+}
+
+struct Training<'a> {
+    task: &'a Task,
+    loaded: Loaded,
+    due: Due,
+    metrics: Metrics,
+    checkpoints: Checkpoints,
+}
+
+impl Training<'_> {
+    fn run(&mut self, standing: &mut Standing) -> Result<Trained, TaskError> {
+        let total_steps = self.loaded.total_steps;
+        let lanes: Vec<u32> = self.task.lanes().collect();
+        let mut step = self.loaded.trainer.step_number();
+        let settings = LaneReaderSettings::of(&self.task.spec, &self.loaded.dataset);
+        let (dataset, plan) = (&self.loaded.dataset, &self.loaded.plan);
+        let mut reader = LaneReader::start(dataset, plan, &settings, &lanes, step..total_steps.max(step))?;
+
+        let mut stopped = false;
+        let mut ended_early = standing.why_stop(self.task.spec.evaluate.patience);
+        while step < total_steps && !stopped && ended_early.is_none() {
+            let asked = Instant::now();
+            let batches = reader.next()?;
+            let waited = asked.elapsed();
+            let wish = self.task.orders.control().and(self.checkpoints.wish(self.task));
+            let report = self.loaded.trainer.step(&batches, wish.word())?;
+            step = report.step;
+            self.checkpoints.trained(&batches);
+            self.metrics.step(&report, waited)?;
+            let control = Control::from_word(report.control);
+
+            let best = self.due.evaluates(step) && self.validate(&report, standing)?;
+            ended_early = standing.why_stop(self.task.spec.evaluate.patience);
+            stopped = control.stops();
+            let wanted = control.checkpoints()
+                || ended_early.is_some()
+                || (best && self.task.spec.checkpoint.keep_best)
+                || self.due.checkpoints(step);
+            if wanted {
+                self.checkpoints.begin(self.task, &self.loaded, standing)?;
+            }
+        }
+        self.checkpoints.finish(self.task)?;
+        Ok(Trained {
+            step,
+            total_steps,
+            stopped: stopped && step < total_steps && ended_early.is_none(),
+            ended_early: ended_early.unwrap_or_default(),
+        })
+    }
+
+    /// Measures on the validation rows; whether none before was better.
+    fn validate(&mut self, report: &StepReport, standing: &mut Standing) -> Result<bool, TaskError> {
+        let max_users = u64::from(self.task.spec.evaluate.max_users);
+        let evaluation = measure(self.task, &self.loaded, Part::Validation, max_users)?;
+        if evaluation.users == 0 {
+            tracing::warn!("no user has validation rows");
+            return Ok(false);
+        }
+        let values = crate::report::named("validation", &evaluation);
+        let by = BestBy::of(&self.task.spec);
+        let best = match by.as_ref().and_then(|by| values.get(&by.key)) {
+            Some(value) => standing.validated(report.step, *value, values.clone()),
+            None => standing.measured(report.step, values.clone()),
+        };
+        self.tell(report.step, best, by, &evaluation);
+        self.metrics.validated(report.step, &values)?;
+        Ok(best)
+    }
+
+    fn tell(&self, step: u64, best: bool, by: Option<BestBy>, evaluation: &Evaluation) {
+        if !self.task.is_first() {
+            return;
+        }
+        let (metric, key) = match by {
+            Some(BestBy { label, key }) => (label, key),
+            None => {
+                let label = format!("NDCG@{}", evaluation.k.first().copied().unwrap_or_default());
+                (label.clone(), format!("validation.{}", label.to_lowercase()))
+            }
+        };
+        let value = crate::report::named("validation", evaluation).get(&key).copied().unwrap_or(f64::NAN);
+        let epoch = self.due.epoch(step);
+        self.task.link.say(Body::Validated(Validated { step, epoch, metric, value, best }));
+    }
+}

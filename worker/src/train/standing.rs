@@ -1,0 +1,87 @@
+//! How training stands by its evaluations. It is part of every checkpoint, so that a resumed run
+//! stops when the uninterrupted one would have.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Evaluations so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Standing {
+    /// Step and value of the best.
+    best: Option<(u64, f64)>,
+    /// Evaluations since then.
+    since: u32,
+    /// Step of the last evaluation, and what it measured.
+    #[serde(skip)]
+    last: Option<(u64, BTreeMap<String, f64>)>,
+}
+
+impl Standing {
+    pub(super) fn from_json(extra: &serde_json::Value) -> Standing {
+        serde_json::from_value(extra.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        // Numbers only: this cannot fail.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Takes note of an evaluation; whether it is the best so far.
+    pub(super) fn validated(&mut self, step: u64, value: f64, all: BTreeMap<String, f64>) -> bool {
+        self.last = Some((step, all));
+        let better = self.best.is_none_or(|(_, best)| value > best);
+        if better {
+            self.best = Some((step, value));
+            self.since = 0;
+        } else {
+            self.since += 1;
+        }
+        better
+    }
+
+    /// Takes note of an evaluation that does not compete.
+    pub(super) fn measured(&mut self, step: u64, all: BTreeMap<String, f64>) -> bool {
+        self.last = Some((step, all));
+        false
+    }
+
+    /// What was measured after this very step.
+    pub(super) fn metrics_of(&self, step: u64) -> BTreeMap<String, f64> {
+        self.last.as_ref().filter(|(at, _)| *at == step).map(|(_, all)| all.clone()).unwrap_or_default()
+    }
+
+    /// Why training should end now, by itself.
+    pub(super) fn why_stop(&self, patience: u32) -> Option<String> {
+        let (step, _) = self.best?;
+        (patience > 0 && self.since >= patience)
+            .then(|| format!("no better evaluation in the last {patience} (the best was at step {step})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn validate(standing: &mut Standing, step: u64, value: f64) -> bool {
+        standing.validated(step, value, BTreeMap::new())
+    }
+
+    #[test]
+    fn patience_counts_evaluations_since_the_best_across_a_resume() {
+        let mut standing = Standing::default();
+        assert!(validate(&mut standing, 10, 0.2));
+        assert!(!validate(&mut standing, 20, 0.1));
+        let mut resumed = Standing::from_json(&standing.to_json());
+        assert_eq!(resumed.why_stop(2), None);
+        assert!(!validate(&mut resumed, 30, 0.2), "of equals the earliest is best");
+        assert!(resumed.why_stop(2).is_some_and(|why| why.contains("step 10")));
+        assert_eq!(resumed.why_stop(0), None, "no patience, no early end");
+    }
+
+    #[test]
+    fn a_checkpoint_without_a_standing_starts_afresh() {
+        assert_eq!(Standing::from_json(&serde_json::Value::Null), Standing::default());
+    }
+}
