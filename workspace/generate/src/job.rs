@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use crate::output;
 use crate::user::ACTIONS;
 
 /// A job file that trains on the log and catalogue in `out`: text, categories and vectors in the
 /// item tower, leave-one-out.
 pub fn job_yaml(out: &Path) -> String {
     let dir = out.display();
+    let dim = output::spec_of(out).unwrap_or_default().vector_dim;
     let actions: String =
         ACTIONS.iter().map(|(name, positive)| format!("    {name}: {{positive: {positive}}}\n")).collect();
     format!(
@@ -24,7 +26,7 @@ log:
   features:
     - {{name: title, type: text}}
     - {{name: categories, type: categorical}}
-    - {{name: image_vectors, type: vectors, dim: 64, max: 3}}
+    - {{name: image_vectors, type: vectors, dim: {dim}, max: 3}}
 split: {{kind: leave_one_out}}
 "
     )

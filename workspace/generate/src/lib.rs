@@ -57,7 +57,7 @@ pub fn generate(
 ) -> Result<Summary, GenerateError> {
     spec.check()?;
     let output = Output::open(out)?;
-    if let Some(summary) = output.existing(spec)? {
+    if let Some(summary) = output.existing(spec) {
         return Ok(summary);
     }
     output.clear()?;

@@ -22,6 +22,15 @@ struct Mark {
     summary: Summary,
 }
 
+/// What the directory was generated from, when it was.
+pub(crate) fn spec_of(dir: &Path) -> Option<GenerateSpec> {
+    mark(dir).map(|mark| mark.spec)
+}
+
+fn mark(dir: &Path) -> Option<Mark> {
+    serde_json::from_slice(&fs::read(dir.join(MARK)).ok()?).ok()
+}
+
 pub(crate) struct Output {
     dir: PathBuf,
 }
@@ -33,11 +42,9 @@ impl Output {
     }
 
     /// The summary, when the directory already holds the output of this spec.
-    pub(crate) fn existing(&self, spec: &GenerateSpec) -> Result<Option<Summary>, GenerateError> {
-        let Ok(text) = fs::read(self.dir.join(MARK)) else { return Ok(None) };
-        let mark: Option<Mark> = serde_json::from_slice(&text).ok();
+    pub(crate) fn existing(&self, spec: &GenerateSpec) -> Option<Summary> {
         let same = |mark: &Mark| GenerateSpec { threads: spec.threads, ..mark.spec.clone() } == *spec;
-        Ok(mark.filter(same).map(|mark| mark.summary))
+        mark(&self.dir).filter(same).map(|mark| mark.summary)
     }
 
     /// Removes what an earlier (perhaps interrupted) run left; refuses when there is anything else.

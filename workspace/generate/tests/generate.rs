@@ -97,6 +97,13 @@ fn numbers_out_of_range_are_refused_by_name() {
 }
 
 #[test]
+fn the_job_file_knows_the_length_of_the_vectors() {
+    let dir = tempfile::tempdir().unwrap();
+    generate(&GenerateSpec { vector_dim: 16, ..small() }, dir.path(), &|_| ()).unwrap();
+    assert!(job_yaml(dir.path()).contains("dim: 16"));
+}
+
+#[test]
 fn the_job_file_names_the_files_that_were_written() {
     let text = job_yaml(Path::new("data/demo"));
     assert!(text.contains("data/demo/events-*.parquet") && text.contains("data/demo/items.parquet"));
