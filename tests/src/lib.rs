@@ -1,1 +1,31 @@
-//! End-to-end tests against real parts.
+//! What the end-to-end tests share.
+//!
+//! They run the real programs, `coordinator` and the `worker`s it starts, on small generated logs:
+//!
+//! ```no_run
+//! use twinspire_tests::{Place, one_at_a_time};
+//!
+//! let _alone = one_at_a_time();
+//! let place = Place::with_log(300, 200, 9_000);
+//! place.run(&["local", "features.yaml", "--workers", "2"]).expect_exit(0);
+//! println!("{}", place.run(&["audit", "features", "-o", "json"]).expect_exit(0).json());
+//! ```
+//!
+//! The machine may be slow and busy: nothing here rests on how long something takes, but every
+//! wait has a deadline far beyond what it should need.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod damage;
+mod place;
+mod process;
+mod programs;
+mod state;
+mod wait;
+
+pub use damage::flip_a_byte;
+pub use place::Place;
+pub use process::{Ended, Process};
+pub use programs::{Coordinator, program};
+pub use state::{Difference, StateTensors};
+pub use wait::{DEADLINE, one_at_a_time, until};
