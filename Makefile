@@ -14,8 +14,8 @@ help: ## Show these targets
 
 .PHONY: quickstart
 quickstart: libtorch ## Build, make a small log and train on it with two workers
-	@$(CARGO) build -p twinspire-coordinator -p twinspire-worker
-	target/debug/coordinator generate --out runs/quickstart-data --users 4000 --items 2000 --events 200000 --seed 1
+	@$(CARGO) build --workspace --bins
+	target/debug/coordinator generate runs/quickstart-data --users 4000 --items 2000 --events 200000
 	target/debug/coordinator local manifests/quickstart.yaml
 
 .PHONY: test
@@ -43,7 +43,7 @@ lint: libtorch ## Check that the code is formatted and that clippy has nothing t
 .PHONY: bench
 bench: libtorch rivals ## Run the benchmarks, each beside its rival
 	@$(CARGO) build --workspace --bins
-	$(CARGO) bench --profile dev -p twinspire-benches
+	$(PYTHON) benches/run.py
 
 .PHONY: libtorch
 libtorch: ## Fetch libtorch into .libtorch, unless LIBTORCH is set

@@ -10,6 +10,10 @@ use tch::{Device, Kind, Tensor};
 use crate::seed::{Purpose, seed_of};
 use crate::table::{Table, TableId};
 
+/// Standard deviation of embeddings of ids, positions and types, as in BERT4Rec and S3-Rec: small, so
+/// that the first steps turn them rather than unlearn them.
+pub const EMBEDDING_STD: f64 = 0.02;
+
 /// How a parameter begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {

@@ -7,7 +7,7 @@ use crate::TowersError;
 use crate::block::{
     AttentionShape, Encoder, EncoderShape, FeedForward, LayerNorm, Linear, Mode, l2_normalize,
 };
-use crate::params::{Builder, Decay, Init};
+use crate::params::{Builder, Decay, EMBEDDING_STD, Init};
 use crate::table::{Rows, TableId};
 
 /// Item features -> embeddings `[items, dim]`.
@@ -89,9 +89,8 @@ impl ItemTower {
         let id = match tower.id_embedding {
             IdEmbedding::None => IdEmbed::None,
             IdEmbedding::Table => {
-                let std = 1.0 / (dim as f64).sqrt();
                 widths.push(dim);
-                IdEmbed::Table(builder.table("item.id", items, dim, Init::Normal(std)))
+                IdEmbed::Table(builder.table("item.id", items, dim, Init::Normal(EMBEDDING_STD)))
             }
             IdEmbedding::Hash => {
                 let Some(shared) = shared else {
@@ -250,8 +249,7 @@ impl Head {
                     .enumerate()
                     .map(|(i, &width)| Linear::new(builder, &format!("item.projection.{i}"), width, d_model))
                     .collect();
-                let std = 1.0 / (d_model as f64).sqrt();
-                let cls = builder.param("item.cls", &[1, d_model], Init::Normal(std), Decay::No);
+                let cls = builder.param("item.cls", &[1, d_model], Init::Normal(EMBEDDING_STD), Decay::No);
                 let cls_projection = Linear::new(builder, "item.cls_projection", d_model, d_model);
                 let shape = EncoderShape {
                     width: d_model,

@@ -5,7 +5,10 @@ use super::{ActionInputs, TimeEncoding};
 use crate::block::{
     AttentionShape, Encoder, EncoderShape, FeedForward, LayerNorm, Linear, Mode, l2_normalize,
 };
-use crate::params::{Builder, Decay, Init};
+use crate::params::{Builder, Decay, EMBEDDING_STD, Init};
+
+/// log(1 + seconds) is divided by this, so that it is about 1: log of an hour is 8.
+const LOG_DURATION_SCALE: f64 = 8.0;
 
 /// What the dataset offers the user tower.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +60,7 @@ impl UserTower {
         let mut embedding = |name: &str, rows: i64, dim: i64| {
             let used = dim > 0 && rows > 0;
             width += if used { dim } else { 0 };
-            used.then(|| {
-                builder.param(name, &[rows, dim], Init::Normal(1.0 / (dim as f64).sqrt()), Decay::No)
-            })
+            used.then(|| builder.param(name, &[rows, dim], Init::Normal(1.0), Decay::No))
         };
         let action = embedding("user.action", columns.actions, action_dim);
         let surface = embedding("user.surface", columns.surfaces, surface_dim);
@@ -77,12 +78,11 @@ impl UserTower {
 
         let only_item = width == columns.item_vector && width == d_model;
         let input = (!only_item).then(|| Linear::new(builder, "user.input", width, d_model));
-        let std = 1.0 / (d_model as f64).sqrt();
         let positions = user.positions.then(|| {
             builder.param(
                 "user.positions",
                 &[i64::from(user.max_actions), d_model],
-                Init::Normal(std),
+                Init::Normal(EMBEDDING_STD),
                 Decay::No,
             )
         });
@@ -143,13 +143,16 @@ impl UserTower {
     /// What each action looks like to the encoder: `[tokens, d_model]`.
     fn tokens(&self, inputs: &ActionInputs, item_vectors: &Tensor) -> Tensor {
         let look_up = |table: &Tensor, ids: &Tensor| Tensor::embedding(table, ids, -1, false, false);
-        let mut parts = vec![item_vectors.shallow_clone()];
+        // Embeddings have numbers of about 1 / sqrt(width); beside features of about 1 they would drown.
+        // (SASRec scales by the same number.)
+        let width = item_vectors.size()[1] as f64;
+        let mut parts = vec![item_vectors * width.sqrt()];
         parts.extend(self.action.as_ref().map(|table| look_up(table, &inputs.actions)));
         if let (Some(table), Some(surfaces)) = (&self.surface, &inputs.surfaces) {
             parts.push(look_up(table, surfaces));
         }
         if let (true, Some(durations)) = (self.duration, &inputs.durations) {
-            parts.push(durations.clamp_min(0.0).log1p().unsqueeze(1));
+            parts.push((durations.clamp_min(0.0).log1p() / LOG_DURATION_SCALE).unsqueeze(1));
         }
         if let Some(times) = &inputs.times {
             let encode = |encoding: &Option<TimeEncoding>, time: &Tensor| {
