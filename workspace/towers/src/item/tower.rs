@@ -134,7 +134,7 @@ impl ItemTower {
     /// Embeddings `[n, dim]` of the inputs' items.
     pub fn forward(&self, inputs: &ItemInputs, rows: &Rows, mode: Mode) -> Tensor {
         let out = match &self.head {
-            Head::Id => self.id_vector(inputs, rows).unwrap_or_else(Tensor::new),
+            Head::Id => self.id_vector(inputs, rows).unwrap_or_default(),
             Head::Transformer { .. } => self.transformer(inputs, rows, mode),
             Head::Mlp { layers } => {
                 let pooled: Vec<Tensor> =
