@@ -14,7 +14,7 @@
 //! The machine may be slow and busy: nothing here rests on how long something takes, but every
 //! wait has a deadline far beyond what it should need.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod damage;
 mod place;

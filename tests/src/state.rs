@@ -42,8 +42,7 @@ impl StateTensors {
             let (one_values, two_values) = (floats(one), floats(two));
             let apart = norm(one_values.iter().zip(&two_values).map(|(a, b)| a - b));
             let relative = apart / norm(one_values.into_iter()).max(f64::MIN_POSITIVE);
-            // Not `relative > worst`: a NaN is the worst of all.
-            if !(relative <= worst.relative) {
+            if relative.is_nan() || relative > worst.relative {
                 worst = Difference { relative, tensor: one.info.name.clone() };
             }
         }

@@ -1,5 +1,7 @@
 //! Invariant 3, seen from outside: a run that was broken off goes on as if nothing had happened.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use twinspire_tests::{Ended, Place, flip_a_byte, one_at_a_time};
 
 const STEPS: u64 = 60;

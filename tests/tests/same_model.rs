@@ -1,5 +1,7 @@
 //! Invariant 1: the number of workers changes nothing but speed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use twinspire_tests::{Place, StateTensors, one_at_a_time};
 
 /// Of the norm of each tensor: rounding, after a hundred steps.
