@@ -49,9 +49,19 @@ impl From<twinspire_job::JobError> for CliError {
     }
 }
 
+/// The exit code of an error of storage or checkpoints: 2 for places, credentials and permissions
+/// that are wrong, 1 for a server or a disk in trouble. Workers go by the same codes.
+fn exit_of_storage(code: &str) -> u8 {
+    match code {
+        "TW3001" | "TW3002" | "TW3003" | "TW3004" | "TW3005" | "TW3006" | "TW3007" => 2,
+        "TW3101" | "TW3102" | "TW3103" => 2,
+        _ => 1,
+    }
+}
+
 impl From<twinspire_storage::StorageError> for CliError {
     fn from(error: twinspire_storage::StorageError) -> CliError {
-        CliError::new(1, error.code(), error)
+        CliError::new(exit_of_storage(error.code()), error.code(), error)
     }
 }
 
@@ -63,7 +73,7 @@ impl From<twinspire_dataset::DatasetError> for CliError {
 
 impl From<twinspire_checkpoint::CheckpointError> for CliError {
     fn from(error: twinspire_checkpoint::CheckpointError) -> CliError {
-        CliError::new(1, error.code(), error)
+        CliError::new(exit_of_storage(error.code()), error.code(), error)
     }
 }
 

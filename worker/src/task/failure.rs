@@ -65,6 +65,7 @@ impl TaskError {
 /// | codes | |
 /// |---|---|
 /// | TW1, TW2 | the job file or the data is wrong |
+/// | TW2020, TW2022 | a disk or a server that inputs are on is in trouble |
 /// | TW3001-TW3007, TW3101-TW3103 | so are places, credentials, checkpoints asked for |
 /// | the rest of TW3 | storage |
 /// | TW4102-TW4105 | a peer is gone |
@@ -72,7 +73,8 @@ impl TaskError {
 /// | everything else | a program or a training gone wrong |
 fn kind_of(code: &str) -> FailureKind {
     match code.as_bytes() {
-        b"TW2109" => FailureKind::Internal,
+        b"TW2021" | b"TW2109" => FailureKind::Internal,
+        b"TW2020" | b"TW2022" => FailureKind::Storage,
         [b'T', b'W', b'1' | b'2', ..] => FailureKind::BadInput,
         [b'T', b'W', b'3', b'0', b'0', b'1'..=b'7'] | [b'T', b'W', b'3', b'1', b'0', b'1'..=b'3'] => {
             FailureKind::BadInput
@@ -118,6 +120,7 @@ mod tests {
     #[test]
     fn what_can_be_done_goes_by_the_code() {
         assert_eq!(kind_of("TW2003"), FailureKind::BadInput);
+        assert_eq!(kind_of("TW2020"), FailureKind::Storage);
         assert_eq!(kind_of("TW3009"), FailureKind::Storage);
         assert_eq!(kind_of("TW3006"), FailureKind::BadInput);
         assert_eq!(kind_of("TW4104"), FailureKind::LostPeer);
