@@ -293,10 +293,9 @@ impl State {
         let Some(attempt) = &self.attempt else { return };
         let Some(since) = attempt.bereft_since else { return };
         let all = attempt.bereft.len() + attempt.done.len() >= attempt.members.len();
-        if all || now.saturating_sub(since) >= self.setup.timeouts.blame {
-            if let Some(failure) = attempt.bereft.values().next().cloned() {
-                self.failed(failure, now, out);
-            }
+        let overdue = all || now.saturating_sub(since) >= self.setup.timeouts.blame;
+        if let Some(failure) = attempt.bereft.values().next().filter(|_| overdue).cloned() {
+            self.failed(failure, now, out);
         }
     }
 

@@ -153,7 +153,7 @@ pub(super) fn fault(kind: &FeatureKind, numbers: &Float32Array) -> Option<String
         FeatureKind::Vector { dim } if numbers.len() != *dim as usize => {
             Some(format!("the vector has {} numbers, the job says dim: {dim}", numbers.len()))
         }
-        FeatureKind::Vectors { dim, .. } if numbers.len() % (*dim).max(1) as usize != 0 => {
+        FeatureKind::Vectors { dim, .. } if !numbers.len().is_multiple_of((*dim).max(1) as usize) => {
             Some(format!("{} numbers are no whole number of vectors of dim: {dim}", numbers.len()))
         }
         _ => None,
