@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Codes of one crate with what they mean.
+type Codes = &'static [(&'static str, &'static str)];
+
 /// Every crate's codes, by what they are about.
-const SECTIONS: [(&str, &[&[(&str, &str)]]); 5] = [
+const SECTIONS: [(&str, &[Codes]); 5] = [
     ("Job files (TW1xxx)", &[twinspire_job::CODES]),
     (
         "Logs and datasets (TW2xxx)",

@@ -238,10 +238,9 @@ fn each_partition(
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(run)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(PrepareError::stopped("a thread panicked"))))
-            .collect()
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err(PrepareError::stopped("a thread panicked")))
+        })
     })
 }
 
