@@ -120,3 +120,17 @@ impl Encoded {
         self.items.detach().index_select(0, &lane.candidates)
     }
 }
+
+/// The user's positives of every row of the loss.
+pub(super) fn other_positives(batches: &[LaneBatch]) -> Vec<&[i64]> {
+    let of = |batch: &LaneBatch, slot: i64| {
+        let bounds = &batch.queries.user_positives_offsets;
+        bounds[slot as usize] as usize..bounds[slot as usize + 1] as usize
+    };
+    batches
+        .iter()
+        .flat_map(|batch| {
+            batch.queries.user_slot.iter().map(move |&slot| &batch.queries.user_positives[of(batch, slot)])
+        })
+        .collect()
+}

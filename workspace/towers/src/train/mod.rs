@@ -12,7 +12,9 @@
 
 mod candidates;
 mod lane;
+mod pools;
 mod state;
+mod sums;
 mod trainer;
 
 pub use state::NamedTensor;

@@ -7,14 +7,12 @@ use twinspire_dataset::{ItemTable, LaneBatch, Manifest};
 use twinspire_job::{Graphs, JobSpec, LogQ, NegativesMode, OptimizerSpec};
 
 use super::candidates::{GlobalPositives, no_ids, offered};
-use super::lane::{Encoded, Lane, LaneGradient};
-use super::state::{NamedTensor, Restore};
+use super::lane::{Encoded, Lane, LaneGradient, other_positives};
+use super::pools::{Listed, uses_in_batch};
+use super::sums::Sums;
 use crate::block::{DropoutRng, Mode};
 use crate::item::ItemInputs;
-use crate::loss::{
-    Candidates, ColumnItems, CountMinSketch, Gradients, InBatchCounts, Masks, Queries, Tiles, log_expected,
-    softmax,
-};
+use crate::loss::{Candidates, CountMinSketch, Gradients, Masks, Queries, Tiles, softmax};
 use crate::model::LOG_SCALE;
 use crate::optim::{DenseOptimizer, TableOptimizer, learning_rate};
 use crate::seed::{Purpose, seed_of};
@@ -47,28 +45,17 @@ pub struct StepReport {
 
 /// Trains the towers, as one of a job's workers.
 pub struct Trainer {
-    spec: JobSpec,
-    model: Model,
-    collective: Arc<dyn Collective>,
-    dense_optimizer: DenseOptimizer,
-    table_optimizers: Vec<TableOptimizer>,
-    sketch: Option<CountMinSketch>,
+    pub(super) spec: JobSpec,
+    pub(super) model: Model,
+    pub(super) collective: Arc<dyn Collective>,
+    pub(super) dense_optimizer: DenseOptimizer,
+    pub(super) table_optimizers: Vec<TableOptimizer>,
+    pub(super) sketch: Option<CountMinSketch>,
     /// Positive counts of all items and their sum, for exact logQ.
-    counts: (Vec<i64>, i64),
+    pub(super) counts: (Vec<i64>, i64),
     lanes: Range<u32>,
-    step: u64,
+    pub(super) step: u64,
     total_steps: u64,
-}
-
-/// One softmax's columns.
-struct Pool {
-    items: ColumnItems,
-    /// `[columns, dim]`, outside autograd.
-    vectors: Tensor,
-    /// Log of the expected counts `[columns]`, under logQ.
-    expected: Option<Tensor>,
-    in_batch: usize,
-    random: usize,
 }
 
 /// Candidates that every worker looks up for itself, when the item tower is a look-up.
@@ -471,194 +458,8 @@ impl Trainer {
         ))
     }
 
-    /// The softmaxes of the loss: which part of the candidates each has as its columns.
-    fn pools(&self, listed: &Listed, vectors: &Tensor) -> Vec<(Range<i64>, Pool)> {
-        let (sampled, offered) = (listed.sampled.len(), listed.offered.len());
-        let pool = |columns: Range<usize>| {
-            let in_batch = sampled.saturating_sub(columns.start).min(columns.len());
-            let random = columns.len() - in_batch;
-            let all = listed.items();
-            let items = all[columns.clone()].to_vec();
-            let expected =
-                (self.spec.loss.logq != LogQ::Off).then(|| self.expected(&items, in_batch, random));
-            let users = listed.sampled.iter().map(|pair| pair.1).chain(std::iter::repeat(-1));
-            let users = users.skip(columns.start).take(columns.len()).collect();
-            let range = columns.start as i64..columns.end as i64;
-            let vectors = vectors.narrow(0, range.start, range.end - range.start);
-            (range, Pool { items: ColumnItems::Listed { items, users }, vectors, expected, in_batch, random })
-        };
-        match self.spec.loss.negatives.mode {
-            NegativesMode::Full => {
-                let items = self.model.features.items();
-                let identity = ColumnItems::Identity { items: items as usize };
-                let pool = Pool {
-                    items: identity,
-                    vectors: vectors.shallow_clone(),
-                    expected: None,
-                    in_batch: 0,
-                    random: 0,
-                };
-                vec![(0..items, pool)]
-            }
-            NegativesMode::InBatch => vec![pool(0..sampled)],
-            NegativesMode::Random => vec![pool(0..offered)],
-            NegativesMode::MixedConcat => vec![pool(0..sampled + offered)],
-            NegativesMode::MixedSum => vec![pool(0..sampled), pool(sampled..sampled + offered)],
-        }
-    }
-
-    /// Log of the expected counts of items among the columns `[items]`.
-    fn expected(&self, items: &[i64], in_batch: usize, random: usize) -> Tensor {
-        let counts = match &self.sketch {
-            Some(sketch) => InBatchCounts::Sketch(sketch),
-            None => InBatchCounts::Exact { counts: &self.counts.0, total: self.counts.1 },
-        };
-        let catalogue = self.model.features.items() as usize;
-        let logs: Vec<f32> = items
-            .iter()
-            .map(|&item| log_expected(item, &counts, in_batch, random, catalogue) as f32)
-            .collect();
-        Tensor::from_slice(&logs).to_device(self.model.device())
-    }
-
-    /// A copy of everything a resumed run needs.
-    pub fn state(&self) -> Vec<NamedTensor> {
-        let mut state = vec![NamedTensor::snapshot("dense", &self.model.dense.flat)];
-        let moments = &self.dense_optimizer.moments;
-        for (name, moment) in [("dense.first", &moments.first), ("dense.second", &moments.second)] {
-            state.extend(moment.as_ref().map(|moment| NamedTensor::snapshot(name, moment)));
-        }
-        for (table, optimizer) in self.model.tables.iter().zip(&self.table_optimizers) {
-            let name = format!("table.{}", table.name);
-            state.push(NamedTensor::snapshot(name.as_str(), &table.weight));
-            let moments = &optimizer.moments;
-            for (kind, moment) in [("first", &moments.first), ("second", &moments.second)] {
-                state.extend(moment.as_ref().map(|m| NamedTensor::snapshot(format!("{name}.{kind}"), m)));
-            }
-        }
-        if let Some(sketch) = &self.sketch {
-            state.push(NamedTensor { name: "sketch".into(), tensor: Tensor::from_slice(&sketch.to_state()) });
-        }
-        state
-    }
-
-    /// Takes back what `state` gave after `step` steps.
-    pub fn restore(&mut self, step: u64, saved: &[NamedTensor]) -> Result<(), TowersError> {
-        let saved = Restore(saved);
-        saved.copy_to("dense", &mut self.model.dense.flat)?;
-        let moments = &mut self.dense_optimizer.moments;
-        for (name, moment) in [("dense.first", &mut moments.first), ("dense.second", &mut moments.second)] {
-            moment.iter_mut().try_for_each(|moment| saved.copy_to(name, moment))?;
-        }
-        for (table, optimizer) in self.model.tables.iter_mut().zip(&mut self.table_optimizers) {
-            let name = format!("table.{}", table.name);
-            saved.copy_to(&name, &mut table.weight)?;
-            let moments = &mut optimizer.moments;
-            for (kind, moment) in [("first", &mut moments.first), ("second", &mut moments.second)] {
-                moment.iter_mut().try_for_each(|moment| saved.copy_to(&format!("{name}.{kind}"), moment))?;
-            }
-        }
-        if let Some(sketch) = &mut self.sketch {
-            let state = crate::item::host(saved.find("sketch")?);
-            if !sketch.restore(&state) {
-                return Err(TowersError::StateMismatch { why: "its sketch has another size".into() });
-            }
-        }
-        self.step = step;
-        Ok(())
-    }
-
     /// This worker's lanes.
     pub fn lanes(&self) -> Range<u32> {
         self.lanes.clone()
     }
-}
-
-/// Candidates' items in lane order.
-struct Listed {
-    /// `(item, user)` of sampled positives.
-    sampled: Vec<(i64, i64)>,
-    /// Items lanes offer.
-    offered: Vec<i64>,
-}
-
-impl Listed {
-    fn items(&self) -> Vec<i64> {
-        self.sampled.iter().map(|pair| pair.0).chain(self.offered.iter().copied()).collect()
-    }
-}
-
-/// What workers add up besides gradients.
-struct Sums {
-    weight: f64,
-    queries: u64,
-    rows: u64,
-    control: u64,
-    by_lane: Vec<f64>,
-}
-
-impl Sums {
-    fn of(batches: &[LaneBatch], losses: &Tensor, weights: &Tensor, control: u64, lanes: u32) -> Self {
-        let mut by_lane = vec![0.0; lanes as usize];
-        let mut start = 0;
-        for batch in batches {
-            let rows = batch.queries.len() as i64;
-            by_lane[batch.lane as usize] = losses.narrow(0, start, rows).sum(Kind::Double).double_value(&[]);
-            start += rows;
-        }
-        Sums {
-            weight: weights.sum(Kind::Double).double_value(&[]),
-            queries: start as u64,
-            rows: batches.iter().map(|batch| batch.rows.len() as u64).sum(),
-            control,
-            by_lane,
-        }
-    }
-
-    fn reduce(self, collective: &dyn Collective) -> Result<Self, TowersError> {
-        if collective.size() == 1 {
-            return Ok(self);
-        }
-        let mut words = vec![self.weight, self.queries as f64, self.rows as f64];
-        words.extend((0..CONTROL_BITS).map(|bit| (self.control >> bit & 1) as f64));
-        words.extend(&self.by_lane);
-        let mut tensor = Tensor::from_slice(&words);
-        collective.all_reduce_sum(&mut tensor)?;
-        tensor.copy_data(&mut words, tensor.numel());
-        let control = (0..CONTROL_BITS).filter(|bit| words[3 + bit] > 0.0).map(|bit| 1 << bit).sum();
-        Ok(Sums {
-            weight: words[0],
-            queries: words[1] as u64,
-            rows: words[2] as u64,
-            control,
-            by_lane: words[3 + CONTROL_BITS..].to_vec(),
-        })
-    }
-
-    fn loss(&self) -> f64 {
-        self.by_lane.iter().sum::<f64>() / self.weight.max(f64::MIN_POSITIVE)
-    }
-
-    fn not_finite(&self) -> Option<(u32, f64)> {
-        let lanes = self.by_lane.iter().enumerate();
-        lanes.map(|(lane, &loss)| (lane as u32, loss)).find(|(_, loss)| !loss.is_finite())
-    }
-}
-
-/// The user's positives of every row of the loss.
-fn other_positives(batches: &[LaneBatch]) -> Vec<&[i64]> {
-    let of = |batch: &LaneBatch, slot: i64| {
-        let bounds = &batch.queries.user_positives_offsets;
-        bounds[slot as usize] as usize..bounds[slot as usize + 1] as usize
-    };
-    batches
-        .iter()
-        .flat_map(|batch| {
-            batch.queries.user_slot.iter().map(move |&slot| &batch.queries.user_positives[of(batch, slot)])
-        })
-        .collect()
-}
-
-fn uses_in_batch(mode: NegativesMode) -> bool {
-    matches!(mode, NegativesMode::InBatch | NegativesMode::MixedConcat | NegativesMode::MixedSum)
 }
