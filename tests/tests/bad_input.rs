@@ -294,3 +294,14 @@ fn a_bad_job_file_is_an_error_with_line_and_field_and_starts_nothing() {
         }
     }
 }
+
+#[test]
+fn a_mended_job_file_runs_without_more_ado() {
+    let _alone = one_at_a_time();
+    let place = Place::with_log(300, 200, 12_000);
+    let short = ["local", "ids.yaml", "--set", "train.steps=5"];
+    let wrong = [&short[..], &["--set", "log.uri=logs/*.parquet"]].concat();
+    let ended = place.run(&wrong).expect_exit(2);
+    assert!(ended.stderr.contains("TW2001"), "{}", ended.stderr);
+    place.run(&short).expect_exit(0);
+}

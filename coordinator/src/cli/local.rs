@@ -61,10 +61,14 @@ impl Local {
         }
         let mut generation = checkpoints.highest_generation().await?.map_or(0, |generation| generation.0);
         if let Some(Saved { spec: earlier, record }) = keep.saved() {
-            refuse_changes(earlier, spec)?;
-            if record.phase == Phase::Succeeded && is_same_work(earlier, spec) {
-                finished(spec, &places, self.output);
-                return Ok(ExitCode::SUCCESS);
+            // A run that never came to a checkpoint, for a mistake in the job file perhaps, leaves
+            // nothing that another job could not go on from.
+            if !checkpoints.list().await?.is_empty() {
+                refuse_changes(earlier, spec)?;
+                if record.phase == Phase::Succeeded && is_same_work(earlier, spec) {
+                    finished(spec, &places, self.output);
+                    return Ok(ExitCode::SUCCESS);
+                }
             }
             generation = generation.max(record.generation.0);
         }
