@@ -123,7 +123,14 @@ fn a_bucket_that_refuses_or_is_not_there_is_named_in_the_error() {
     let ended = cloud.coordinator(&everything("local", &elsewhere)).run().expect_exit(2);
     assert!(ended.stderr.contains("TW3004") && ended.stderr.contains("nobody"), "{}", ended.stderr);
 
+    // Of the log alone, which a worker reads.
+    let elsewhere = ["--set", "log.uri=s3://nobody/events.parquet", "--set", "runs=here"];
+    let ended = cloud.coordinator(&everything("local", &elsewhere)).run().expect_exit(2);
+    assert!(ended.stderr.contains("TW3004") && ended.stderr.contains("nobody"), "{}", ended.stderr);
+
     cloud.server.set_fault(Fault::AccessDenied);
+    let ended = cloud.coordinator(&everything("local", &["--set", "runs=here"])).run().expect_exit(2);
+    assert!(ended.stderr.contains("TW3007") && ended.stderr.contains("team/logs"), "{}", ended.stderr);
     let ended = cloud.coordinator(&everything("local", &[])).run().expect_exit(2);
     assert!(ended.stderr.contains("TW3007") && ended.stderr.contains("team"), "{}", ended.stderr);
 }

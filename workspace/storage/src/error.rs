@@ -142,8 +142,10 @@ impl StorageError {
     }
 
     /// object_store's errors name a store and nest what happened; S3 servers put a code into the
-    /// body. Both are read here, once.
-    pub(crate) fn from_store(uri: &str, operation: Operation, error: &object_store::Error) -> StorageError {
+    /// body. Both are read here, once; also for those who use [`Location::store`] themselves.
+    ///
+    /// [`Location::store`]: crate::Location::store
+    pub fn from_store(uri: &str, operation: Operation, error: &object_store::Error) -> StorageError {
         if uri.starts_with('/')
             && let Some(io) = cause::<io::Error>(error)
         {

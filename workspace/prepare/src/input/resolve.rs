@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use glob::{MatchOptions, Pattern};
 use object_store::{ObjectMeta, ObjectStoreExt};
 use twinspire_job::LogFormat;
-use twinspire_storage::Location;
+use twinspire_storage::{Location, Operation, StorageError};
 
 use super::format::of;
 use super::{Format, InputFile, Part};
@@ -65,7 +65,9 @@ async fn find(uri: &str, field: &str) -> Result<(Vec<(Location, ObjectMeta)>, bo
         match location.store().head(&location.path()).await {
             Ok(meta) => return Ok((vec![(location, meta)], false)),
             Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(unreachable(&location, &error)),
+            Err(error) => {
+                return Err(StorageError::from_store(location.uri(), Operation::Read, &error).into());
+            }
         }
     }
     let inside: Vec<_> = list(&location).await?.into_iter().filter(|(name, ..)| !hidden(name)).collect();
@@ -111,7 +113,7 @@ async fn list(location: &Location) -> Result<Vec<(String, Location, ObjectMeta)>
         .list(Some(&path))
         .try_collect()
         .await
-        .map_err(|error| unreachable(location, &error))?;
+        .map_err(|error| StorageError::from_store(location.uri(), Operation::List, &error))?;
     let mut files: Vec<_> = metas
         .into_iter()
         .filter_map(|meta| {
@@ -152,10 +154,6 @@ async fn beside(location: &Location) -> String {
         Some(near) => format!(": did you mean `{near}`?"),
         None => String::new(),
     }
-}
-
-fn unreachable(location: &Location, error: &object_store::Error) -> PrepareError {
-    PrepareError::Unreachable { uri: location.uri().into(), why: error.to_string() }
 }
 
 #[cfg(test)]

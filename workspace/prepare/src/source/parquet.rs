@@ -13,9 +13,10 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
+use twinspire_storage::{Operation, StorageError};
 use url::Url;
 
-use super::{OpenFile, Sink, Source, filter, unreadable};
+use super::{OpenFile, Sink, Source, filter, read_error, unreadable};
 use crate::PrepareError;
 use crate::input::InputFile;
 
@@ -25,7 +26,7 @@ async fn footer(file: &InputFile) -> Result<ArrowReaderMetadata, PrepareError> {
     let failed = |why: ParquetError| unreadable(file, why);
     let get = async |range: Range<u64>| {
         let got = file.location.store().get_range(&file.location.path(), range).await;
-        got.map_err(|why| PrepareError::Unreachable { uri: file.uri().into(), why: why.to_string() })
+        got.map_err(|why| StorageError::from_store(file.uri(), Operation::Read, &why))
     };
     let Some(tail_start) = file.size.checked_sub(TAIL) else {
         return Err(unreadable(file, format!("{} bytes are no whole file", file.size)));
@@ -98,7 +99,7 @@ pub(super) async fn scan(
             tokio::spawn(async move {
                 while let Some(batch) = stream.next().await {
                     let batch = batch
-                        .map_err(|why| file.unreadable(why.strip_backtrace()))?
+                        .map_err(|why| read_error(&file.file, &why))?
                         .project(&projection)
                         .map_err(|why| file.unreadable(why))?;
                     source.give(&file, &batch, None, sink.as_ref())?;
