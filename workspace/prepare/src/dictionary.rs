@@ -1,4 +1,4 @@
-//! Texts -> small numbers, compactly: 30 bytes and the text itself, whatever the allocator.
+//! Texts -> small numbers, compactly: 35 bytes and the text itself, whatever the allocator.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -6,12 +6,14 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes a text costs besides itself, about.
-pub(crate) const OVERHEAD: usize = 30;
+pub(crate) const OVERHEAD: usize = 35;
 
 /// Texts numbered in the order they were first seen.
 #[derive(Default)]
 pub(crate) struct Dictionary {
-    table: HashTable<u32>,
+    /// Codes, each with some bits of its hash, so that most other texts are told apart without a
+    /// look at them: a look is a miss of the cache.
+    table: HashTable<(u32, u32)>,
     hashes: Vec<u64>,
     ends: Vec<u64>,
     bytes: Vec<u8>,
@@ -29,8 +31,8 @@ impl Dictionary {
     }
 
     pub(crate) fn find(&self, hash: u64, text: &[u8]) -> Option<u32> {
-        let same = |code: &u32| self.hash(*code) == hash && self.bytes_of(*code) == text;
-        self.table.find(spread(hash), same).copied()
+        let same = |entry: &(u32, u32)| entry.0 == hash as u32 && self.bytes_of(entry.1) == text;
+        self.table.find(spread(hash), same).map(|entry| entry.1)
     }
 
     /// The number of a text, and whether it is new.
@@ -43,7 +45,7 @@ impl Dictionary {
         self.bytes.extend_from_slice(text);
         self.ends.push(self.bytes.len() as u64);
         let hashes = &self.hashes;
-        self.table.insert_unique(spread(hash), code, |code| spread(hashes[*code as usize]));
+        self.table.insert_unique(spread(hash), (hash as u32, code), |entry| spread(hashes[entry.1 as usize]));
         (code, true)
     }
 

@@ -238,10 +238,10 @@ const CASES: &[Case] = &[
     Case {
         name: "a surface that is really an id",
         make: |place| {
-            let rows: String = (0..600).map(|i| format!("{},{},s{i}\n", i % 9, i % 7)).collect();
-            place.file("events.csv", format!("user_id,item_id,where\n{rows}"));
+            let rows: String = (0..600).map(|i| format!("{},{},s{i},{i}\n", i % 9, i % 7)).collect();
+            place.file("events.csv", format!("user_id,item_id,where,n\n{rows}"));
         },
-        job: "log: {uri: $/events.csv, columns: {timestamp: null, surface: where}}",
+        job: "log: {uri: $/events.csv, columns: {timestamp: null, order: n, surface: where}}",
         set: &[],
         code: "TW2013",
         says: &["`where`", "256"],
@@ -249,9 +249,9 @@ const CASES: &[Case] = &[
     Case {
         name: "one user only",
         make: |place| {
-            place.file("events.csv", "user_id,item_id\n1,1\n1,2\n1,3\n1,4\n");
+            place.file("events.csv", "user_id,item_id,n\n1,1,1\n1,2,2\n1,3,3\n1,4,4\n");
         },
-        job: "log: {uri: $/events.csv, columns: {timestamp: null}}",
+        job: "log: {uri: $/events.csv, columns: {timestamp: null, order: n}}",
         set: &[],
         code: "TW2014",
         says: &["1 users"],

@@ -154,7 +154,7 @@ async fn what_a_killed_run_left_is_removed_and_never_taken_for_a_dataset() {
     std::fs::write(dead.join("lock"), "").unwrap();
     let again = place.prepare(CSV_JOB, &[]).await.unwrap();
     assert!(!again.reused);
-    assert_eq!(place.left(), [again.manifest.fingerprint.clone()]);
+    assert_eq!(place.left(), std::slice::from_ref(&again.manifest.fingerprint));
     assert!(!names(&dir).contains(&"left-over".to_owned()));
 }
 
@@ -254,7 +254,7 @@ async fn filter_minimums_and_bad_rows_are_accounted_for() {
     lines[70] = "u1,i1,click,0,1".into();
     place.file("events.csv", csv(&lines));
     let set =
-        ["log.max_bad_rows=0.01", "log.filter=duration IS NULL OR duration <> 3", "log.min_item_actions=30"];
+        ["log.max_bad_rows=0.01", "log.filter=duration IS NULL OR duration <> 3", "log.min_item_actions=15"];
     let prepared = place.prepare(CSV_JOB, &set).await.unwrap();
     let manifest = &prepared.manifest;
     let rejected: BTreeMap<_, _> = manifest.rejected.iter().map(|r| (r.cause.as_str(), r.count)).collect();
@@ -314,8 +314,18 @@ async fn a_log_without_time_or_order_is_the_same_on_every_run() {
         let mut lines = lines.clone();
         lines.rotate_left(turn);
         place.file("events.csv", format!("user_id,item_id\n{}\n", lines.join("\n")));
-        let prepared =
-            place.prepare("log: {uri: $/events.csv, columns: {timestamp: null}}", &[]).await.unwrap();
+        place.file(
+            "test.csv",
+            "user_id,item_id
+u1,i1
+u2,i2
+",
+        );
+        let job = "
+log: {uri: $/events.csv, columns: {timestamp: null}}
+split: {kind: files, test: $/test.csv}
+";
+        let prepared = place.prepare(job, &[]).await.unwrap();
         assert!(!prepared.manifest.has_time);
         runs.push(users(&prepared).await);
     }

@@ -56,9 +56,47 @@ enum State {
 pub(crate) struct Held {
     users: Dictionary,
     chunks: Vec<Vec<Event>>,
+    waiting: Waiting,
 }
 
+/// Events whose users have not been looked up yet. A thousand dictionaries do not fit the cache,
+/// one does: so a partition's users are looked up many at a time.
+#[derive(Default)]
+struct Waiting {
+    events: Vec<(u64, Event)>,
+    ids: Vec<u8>,
+    /// `[events]` where their users' ids end.
+    ends: Vec<usize>,
+}
+
+/// Events that wait, at most.
+const WAITING: usize = 256;
+
 impl Held {
+    /// Takes an event; `id` appends its user's id. Bytes this made the partition grow by.
+    fn add(&mut self, hash: u64, event: Event, id: impl FnOnce(&mut Vec<u8>)) -> usize {
+        self.waiting.events.push((hash, event));
+        id(&mut self.waiting.ids);
+        self.waiting.ends.push(self.waiting.ids.len());
+        let grown = if self.waiting.events.len() == WAITING { self.settle() } else { 0 };
+        grown + EVENT_BYTES
+    }
+
+    /// Looks up the users of the events that wait. Bytes the dictionary grew by.
+    fn settle(&mut self) -> usize {
+        let Waiting { mut events, mut ids, mut ends } = std::mem::take(&mut self.waiting);
+        let (mut grown, mut start) = (0, 0);
+        for ((hash, event), end) in events.drain(..).zip(ends.drain(..)) {
+            let id = &ids[std::mem::replace(&mut start, end)..end];
+            let (user, new) = self.users.insert(hash, id);
+            grown += if new { id.len() + OVERHEAD } else { 0 };
+            self.push(Event { user, ..event });
+        }
+        ids.clear();
+        self.waiting = Waiting { events, ids, ends };
+        grown
+    }
+
     fn push(&mut self, event: Event) {
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < chunk.capacity() => chunk.push(event),
@@ -91,17 +129,13 @@ impl Shuffle {
         mut user: impl FnMut(u32, &mut Vec<u8>),
     ) -> Result<(), PrepareError> {
         rows.sort_unstable_by_key(|(hash, index, _)| (partition_of(*hash), *index));
-        let (mut added, mut id) = (0, Vec::new());
+        let mut added = 0;
         for rows in rows.chunk_by(|a, b| partition_of(a.0) == partition_of(b.0)) {
             let mut state = self.lock(partition_of(rows[0].0));
             // Nothing is sorted before all rows are in.
             let State::Filling(held) = &mut *state else { continue };
             for (hash, index, event) in rows {
-                id.clear();
-                user(*index, &mut id);
-                let (code, new) = held.users.insert(*hash, &id);
-                added += EVENT_BYTES + if new { id.len() + OVERHEAD } else { 0 };
-                held.push(Event { user: code, ..*event });
+                added += held.add(*hash, *event, |id| user(*index, id));
             }
         }
         if self.held.fetch_add(added, Ordering::Relaxed) + added > self.budget {
@@ -123,10 +157,11 @@ impl Shuffle {
         self.spilled.store(true, Ordering::Relaxed);
         let mut run = spill.begin()?;
         for partition in 0..PARTITIONS {
-            let held = match &mut *self.lock(partition) {
+            let mut held = match &mut *self.lock(partition) {
                 State::Filling(held) => std::mem::take(held),
                 State::Sorted(_) => Held::default(),
             };
+            held.settle();
             let freed = run.write(&held.users, held.chunks.iter().flatten())?;
             self.held.fetch_sub(freed.min(self.held.load(Ordering::Relaxed)), Ordering::Relaxed);
         }
@@ -151,10 +186,11 @@ impl Shuffle {
     /// it again (a spilled one is read again and need not be).
     pub(crate) fn take(&self, partition: usize, finals: &Finals) -> Result<Sorted, PrepareError> {
         let state = std::mem::replace(&mut *self.lock(partition), State::Filling(Held::default()));
-        let held = match state {
+        let mut held = match state {
             State::Sorted(sorted) => return Ok(sorted),
             State::Filling(held) => held,
         };
+        held.settle();
         if !self.has_spilled() {
             let events: Vec<Event> = {
                 let mut events = Vec::with_capacity(held.chunks.iter().map(Vec::len).sum());

@@ -15,13 +15,16 @@ mod parquet;
 mod parse;
 mod text;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::{StreamExt, TryStreamExt};
+use twinspire_storage::{Operation, StorageError};
 
 use crate::PrepareError;
 use crate::input::{Format, InputFile};
@@ -116,6 +119,30 @@ fn unreadable(file: &InputFile, why: impl std::fmt::Display) -> PrepareError {
         format: file.format.name(),
         why: first_line(&why.to_string()),
     }
+}
+
+/// What DataFusion says went wrong with a file: the store did not give it, or it is bad.
+fn read_error(file: &InputFile, why: &DataFusionError) -> PrepareError {
+    match store_error(why) {
+        Some(error) => StorageError::from_store(file.uri(), Operation::Read, error).into(),
+        None => unreadable(file, why.strip_backtrace()),
+    }
+}
+
+/// The store's error among the causes of an error.
+fn store_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a object_store::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = match error.downcast_ref::<std::io::Error>() {
+            // Its `source` is that of the error inside, not that error.
+            Some(outer) => outer.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// Errors of libraries can be pages long.
@@ -256,5 +283,27 @@ impl Source {
         }
         self.rows_kept.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
         sink.take(file, batch, rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_store_is_found_however_it_is_wrapped() {
+        let store = || object_store::Error::Generic { store: "S3", source: "503".into() };
+        let io = std::io::Error::other(DataFusionError::from(store()));
+        assert!(store_error(&DataFusionError::from(store())).is_some());
+        assert!(store_error(&DataFusionError::from(io)).is_some());
+        let inside = parquet_error(store());
+        assert!(store_error(&DataFusionError::from(inside)).is_some());
+        assert!(
+            store_error(&DataFusionError::from(std::io::Error::other("corrupt deflate stream"))).is_none()
+        );
+    }
+
+    fn parquet_error(error: object_store::Error) -> ::parquet::errors::ParquetError {
+        ::parquet::errors::ParquetError::External(Box::new(error))
     }
 }

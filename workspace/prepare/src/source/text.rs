@@ -15,7 +15,7 @@ use object_store::ObjectStoreExt;
 
 use super::block::{RowEnds, TooLong};
 use super::parse::{self, Parsed};
-use super::{OpenFile, Sink, Source, filter, parquet, unreadable};
+use super::{OpenFile, Sink, Source, filter, parquet, read_error};
 use crate::PrepareError;
 use crate::input::{Compression, Format, InputFile};
 
@@ -231,7 +231,7 @@ fn content(
     let mut start = true;
     plain
         .map(move |chunk| {
-            let mut chunk = chunk.map_err(|why| unreadable(&shown, why.strip_backtrace()))?;
+            let mut chunk = chunk.map_err(|why| read_error(&shown, &why))?;
             if std::mem::take(&mut start) && chunk.starts_with(b"\xef\xbb\xbf") {
                 let _ = chunk.split_to(3);
             }
