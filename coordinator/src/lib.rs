@@ -14,6 +14,9 @@
 //! ```
 //! This crate links neither libtorch nor DataFusion: all heavy work is done by workers.
 
+// They panic when nobody reads: results go through `cli::out`, notes through `display::note`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cli;
 pub mod core;
 pub mod display;

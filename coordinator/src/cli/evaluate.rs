@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use twinspire_report::EvaluationReport;
 use twinspire_storage::Location;
 
-use super::{CliError, Output, failure::exit_of, print_json, source::JobArgs};
+use super::{CliError, Output, failure::exit_of, out, source::JobArgs};
 use crate::{
     core::{Generation, Outcome, Split, Stage, TaskResult},
     display::number,
@@ -73,8 +73,10 @@ impl Evaluate {
             if let TaskResult::Evaluated { report, split, .. } = result {
                 let file = ReportFile::write(&Places::of(&spec), *split, report).await?;
                 match self.output {
-                    Output::Json => print_json(&file.json()),
-                    Output::Text => println!("{}\n\nevaluation   {}", file.text(), file.uri()),
+                    Output::Json => out::json(&file.json())?,
+                    Output::Text => {
+                        out::line(format_args!("{}\n\nevaluation   {}", file.text(), file.uri()))?;
+                    }
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::{CliError, Output, failure::exit_of, print_json, source::JobArgs};
+use super::{CliError, Output, failure::exit_of, out, source::JobArgs};
 use crate::{
     core::{Generation, Outcome, Split, Stage, TaskResult},
     display::number,
@@ -56,11 +56,11 @@ impl Export {
                 let uri = Places::of(&spec).export;
                 match self.output {
                     Output::Json => {
-                        print_json(&json!({ "job": spec.name, "step": step, "uri": uri, "files": files }))
+                        out::json(&json!({ "job": spec.name, "step": step, "uri": uri, "files": files }))?;
                     }
                     Output::Text => {
-                        println!("{}, step {}, in {uri}:", spec.name, number(*step));
-                        files.iter().for_each(|file| println!("  {file}"));
+                        out::line(format_args!("{}, step {}, in {uri}:", spec.name, number(*step)))?;
+                        files.iter().try_for_each(|file| out::line(format_args!("  {file}")))?;
                     }
                 }
             }

@@ -11,11 +11,11 @@ use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_job::{JobSpec, resume_conflicts};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, evaluate::ReportFile, failure::exit_of, print_json, source};
+use super::{CliError, Output, evaluate::ReportFile, failure::exit_of, out, source};
 use crate::{
     ControlError,
     core::{Generation, Outcome, Phase, Split, Stage, TaskResult},
-    display::{duration, number},
+    display::{duration, note, number},
     local::{Run, workers},
     shell::{Keep, Places, Saved},
 };
@@ -66,7 +66,7 @@ impl Local {
             if !checkpoints.list().await?.is_empty() {
                 refuse_changes(earlier, spec)?;
                 if record.phase == Phase::Succeeded && is_same_work(earlier, spec) {
-                    finished(spec, &places, self.output);
+                    finished(spec, &places, self.output)?;
                     return Ok(ExitCode::SUCCESS);
                 }
             }
@@ -97,12 +97,12 @@ impl Local {
             }
             Outcome::Failed(failure) => {
                 if self.output == Output::Json {
-                    print_json(&json!({ "job": spec.name, "outcome": "failed", "failure": failure }));
+                    out::json(&json!({ "job": spec.name, "outcome": "failed", "failure": failure }))?;
                 }
                 Ok(ExitCode::from(exit_of(&failure)))
             }
             Outcome::Stopped { reason } => {
-                eprintln!("{}: {reason}; the same command again goes on", spec.name);
+                note(format_args!("{}: {reason}; the same command again goes on", spec.name));
                 Ok(ExitCode::from(130))
             }
         }
@@ -120,13 +120,13 @@ async fn start_over(
     if there == 0 && keep.saved().is_none() {
         return Ok(());
     }
-    eprintln!(
+    note(format_args!(
         "{}: starting over: removing {} in {} and the metrics, records, exports and state in {} (the dataset stays)",
         spec.name,
         if there == 1 { "1 checkpoint".into() } else { format!("{there} checkpoints") },
         checkpoints.location().uri(),
         places.run,
-    );
+    ));
     // Places that the job file names may hold other things too: there, only what is ours goes.
     for directory in checkpoints.location().list_dirs().await? {
         let is_ours = directory.strip_prefix("step-").is_some_and(|step| step.parse::<u64>().is_ok());
@@ -168,18 +168,18 @@ fn is_same_work(earlier: &JobSpec, now: &JobSpec) -> bool {
     length(earlier) == length(now) && earlier.evaluate == now.evaluate && earlier.export == now.export
 }
 
-fn finished(spec: &JobSpec, places: &Places, output: Output) {
+fn finished(spec: &JobSpec, places: &Places, output: Output) -> Result<(), CliError> {
     let more = match (spec.train.steps, spec.train.epochs) {
         (Some(steps), _) => format!("--set train.steps={}", steps * 2),
         (None, epochs) => format!("--set train.epochs={}", epochs.unwrap_or(1) * 2),
     };
     let name = &spec.name;
     match output {
-        Output::Json => print_json(&json!({ "job": name, "outcome": "already_finished", "run": places.run })),
-        Output::Text => println!(
+        Output::Json => out::json(&json!({ "job": name, "outcome": "already_finished", "run": places.run })),
+        Output::Text => out::line(format_args!(
             "{name} is finished already; its results are in {}.\nTrain on with {more}, or start over with --fresh.",
             places.run
-        ),
+        )),
     }
 }
 
@@ -204,7 +204,7 @@ async fn report(
         }
     }
     if output == Output::Json {
-        print_json(&json!({
+        return out::json(&json!({
             "job": spec.name,
             "outcome": "succeeded",
             "steps": trained,
@@ -214,17 +214,17 @@ async fn report(
             "checkpoints": places.checkpoints,
             "export": files,
         }));
-        return Ok(());
     }
-    println!("{}: done, {} steps, in {}\n", spec.name, number(trained), duration(took));
+    let (steps, run) = (number(trained), &places.run);
+    out::line(format_args!("{}: done, {steps} steps, in {}\n", spec.name, duration(took)))?;
     if let Some(evaluation) = &evaluation {
-        println!("{}\n", evaluation.text());
-        println!("evaluation   {}", evaluation.uri());
+        out::line(format_args!("{}\n", evaluation.text()))?;
+        out::line(format_args!("evaluation   {}", evaluation.uri()))?;
     }
-    println!("checkpoints  {}", places.checkpoints);
-    println!("metrics      {}/metrics.jsonl (tensorboard --logdir {0}/tensorboard)", places.run);
+    out::line(format_args!("checkpoints  {}", places.checkpoints))?;
+    out::line(format_args!("metrics      {run}/metrics.jsonl (tensorboard --logdir {run}/tensorboard)"))?;
     if !files.is_empty() {
-        println!("export       {}", places.export);
+        out::line(format_args!("export       {}", places.export))?;
     }
     Ok(())
 }

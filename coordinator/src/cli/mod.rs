@@ -15,6 +15,7 @@ mod export;
 mod failure;
 mod generate;
 mod local;
+mod out;
 mod prepare;
 mod source;
 mod validate;
@@ -86,6 +87,8 @@ pub fn main() -> ExitCode {
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
         .with_writer(std::io::stderr)
         .with_target(false)
+        // It would panic when standard error is closed.
+        .log_internal_errors(false)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = match runtime {
@@ -113,11 +116,6 @@ async fn run(verb: Verb) -> Result<ExitCode, CliError> {
         Verb::Checkpoints(verb) => verb.run().await,
         Verb::Audit(verb) => verb.run().await,
     }
-}
-
-/// Writes a value as JSON to standard output.
-pub(crate) fn print_json(value: &serde_json::Value) {
-    println!("{value:#}");
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use clap::Args;
 use twinspire_dataset::Dataset;
 use twinspire_storage::Location;
 
-use super::{CliError, Output, dataset::describe, failure::exit_of, print_json, source::FileArgs};
+use super::{CliError, Output, dataset::show, failure::exit_of, source::FileArgs};
 use crate::{
     core::{Generation, Outcome, Split, Stage, TaskResult},
     local::Run,
@@ -50,10 +50,7 @@ impl Prepare {
         for result in &ran.results {
             if let TaskResult::Prepared { dataset_uri, .. } = result {
                 let dataset = Dataset::open(Location::parse(dataset_uri)?).await?;
-                match self.output {
-                    Output::Json => print_json(&serde_json::to_value(dataset.manifest()).unwrap_or_default()),
-                    Output::Text => print!("{}", describe(dataset_uri, dataset.manifest(), false)),
-                }
+                show(&dataset, false, self.output)?;
             }
         }
         Ok(ExitCode::SUCCESS)

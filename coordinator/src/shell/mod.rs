@@ -6,6 +6,7 @@
 
 mod convert;
 mod engine;
+mod log;
 mod places;
 mod processes;
 mod recorder;
@@ -13,8 +14,9 @@ mod server;
 mod signals;
 
 pub use engine::Engine;
+pub use log::tail;
 pub use places::Places;
-pub use processes::{Processes, tail};
+pub use processes::Processes;
 pub use recorder::{Keep, Saved};
 pub use server::Server;
 pub use signals::Signals;

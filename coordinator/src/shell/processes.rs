@@ -6,10 +6,9 @@
 //! them in good order.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Seek, SeekFrom},
+    fs::File,
     os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -17,6 +16,7 @@ use std::{
 use tokio::{process::Command, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::log;
 use crate::{core::Launch, error::ControlError};
 
 /// A process that ended.
@@ -74,13 +74,12 @@ impl Processes {
     }
 
     fn start(&mut self, launch: Launch, name: String) -> Result<(), ControlError> {
-        let log = self.log_of(&name);
+        let path = self.log_of(&name);
         let open = || -> std::io::Result<(File, File)> {
-            std::fs::create_dir_all(&self.logs)?;
-            let file = OpenOptions::new().create(true).append(true).open(&log)?;
-            Ok((file.try_clone()?, file))
+            let log = log::open(&path)?;
+            Ok((log.try_clone()?, log))
         };
-        let (out, err) = open().map_err(|source| ControlError::Log { path: log.clone(), source })?;
+        let (out, err) = open().map_err(|source| ControlError::Log { path: path.clone(), source })?;
         let mut child = Command::new(&self.program)
             .args(["--coordinator", &self.url, "--name", &name, "--end-with-stdin"])
             .stdin(Stdio::piped())
@@ -132,36 +131,11 @@ fn how_it_ended(status: ExitStatus) -> String {
     }
 }
 
-/// The last lines of a file, at most `lines` and at most 16 kB.
-pub fn tail(path: &Path, lines: usize) -> Vec<String> {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let from = file.metadata()?.len().saturating_sub(16_000);
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
 
     use super::*;
-
-    #[test]
-    fn the_tail_of_a_log_is_its_last_lines() {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("worker-0.log");
-        std::fs::write(&log, "one\ntwo\nthree\n").unwrap();
-        assert_eq!(tail(&log, 2), ["two", "three"]);
-        assert_eq!(tail(&log, 9).len(), 3);
-        assert!(tail(&dir.path().join("absent.log"), 2).is_empty());
-    }
 
     #[tokio::test]
     async fn the_exit_of_a_worker_is_reported_with_its_cause() {

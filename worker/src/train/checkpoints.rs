@@ -47,14 +47,7 @@ struct Draft {
 type Drafts = Arc<Mutex<BTreeMap<u64, Draft>>>;
 
 /// How the newest commit ended: its step, and why it failed.
-type Concluded = Option<(u64, Option<TaskFailure>)>;
-
-/// A failure that can be told twice.
-#[derive(Clone, Debug)]
-struct TaskFailure {
-    code: &'static str,
-    message: String,
-}
+type Concluded = Option<(u64, Option<TaskError>)>;
 
 /// Writes the checkpoints of this rank, and commits those of all ranks if it is the first.
 pub(super) struct Checkpoints {
@@ -181,7 +174,7 @@ impl Checkpoints {
         let there = |concluded: &Concluded| matches!(concluded, Some((step, _)) if *step >= begun);
         let ended = task.runtime.block_on(self.concluded.wait_for(there)).map(|concluded| concluded.clone());
         match ended {
-            Ok(Some((_, Some(failure)))) => Err(TaskError::of(failure.code, failure.message)),
+            Ok(Some((_, Some(failure)))) => Err(failure),
             Ok(_) => Ok(()),
             Err(_) => Err(TaskError::panic("the committer of checkpoints ended".into())),
         }
@@ -274,8 +267,8 @@ impl Committer {
         }
     }
 
-    async fn commit(&self, step: u64, parts: &[String]) -> Result<(), TaskFailure> {
-        let unusable = |why: String| TaskFailure { code: "TW5206", message: why };
+    async fn commit(&self, step: u64, parts: &[String]) -> Result<(), TaskError> {
+        let unusable = |why: String| TaskError::protocol("commit", why);
         let parts: Vec<PartInfo> =
             parts.iter().map(|part| serde_json::from_str(part)).collect::<Result<_, _>>().map_err(|why| {
                 unusable(format!("a part of the checkpoint of step {step} cannot be read: {why}"))
@@ -298,7 +291,8 @@ impl Committer {
         };
         let what = format!("commit the checkpoint of step {step}");
         let (committed, _) = Patience::default().retry(&what, || self.store.commit(manifest.clone())).await;
-        committed.map(|_| ()).map_err(|error| TaskFailure { code: error.code(), message: error.to_string() })
+        committed?;
+        Ok(())
     }
 
     async fn collect(&self) {
