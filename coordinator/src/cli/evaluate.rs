@@ -71,7 +71,7 @@ impl Evaluate {
         }
         for result in &ran.results {
             if let TaskResult::Evaluated { report, split, .. } = result {
-                let file = ReportFile::write(&Places::of(&spec), *split, report).await?;
+                let file = ReportFile::write_by_step(&Places::of(&spec), *split, report).await?;
                 match self.output {
                     Output::Json => out::json(&file.json())?,
                     Output::Text => {
@@ -87,23 +87,36 @@ impl Evaluate {
 /// An evaluation report, kept in the job's run directory.
 pub(super) struct ReportFile {
     report: EvaluationReport,
+    name: String,
     uri: String,
 }
 
 impl ReportFile {
-    /// Keeps a report as `evaluation-{split}.json`, in place of an earlier one.
+    /// Keeps a run's final report as `evaluation-{split}.json`.
     pub(super) async fn write(places: &Places, split: Split, report: &str) -> Result<ReportFile, CliError> {
-        let unreadable = |why: serde_json::Error| {
-            CliError::new(1, "TW5012", format!("a worker's evaluation report cannot be read: {why}"))
-        };
+        ReportFile::of(places, report, |_| format!("evaluation-{}.json", name_of(split)))?.kept(places).await
+    }
+
+    /// Keeps another report as `evaluation-{split}-step-{step}.json`, beside the run's own.
+    pub(super) async fn write_by_step(
+        places: &Places,
+        split: Split,
+        report: &str,
+    ) -> Result<ReportFile, CliError> {
+        let name = |step| format!("evaluation-{}-step-{step}.json", name_of(split));
+        ReportFile::of(places, report, name)?.kept(places).await
+    }
+
+    fn of(places: &Places, report: &str, name: impl Fn(u64) -> String) -> Result<ReportFile, CliError> {
         let report: EvaluationReport = serde_json::from_str(report).map_err(unreadable)?;
-        let name = match split {
-            Split::Validation => "evaluation-validation.json",
-            Split::Test => "evaluation-test.json",
-        };
-        let text = report.to_json().map_err(unreadable)?;
-        Location::parse(&places.run)?.put(name, text.into_bytes()).await?;
-        Ok(ReportFile { report, uri: format!("{}/{name}", places.run) })
+        let name = name(report.step);
+        Ok(ReportFile { uri: format!("{}/{name}", places.run), name, report })
+    }
+
+    async fn kept(self, places: &Places) -> Result<ReportFile, CliError> {
+        let text = self.report.to_json().map_err(unreadable)?;
+        Location::parse(&places.run)?.put(&self.name, text.into_bytes()).await?;
+        Ok(self)
     }
 
     pub(super) fn json(&self) -> serde_json::Value {
@@ -124,4 +137,15 @@ impl ReportFile {
     pub(super) fn uri(&self) -> &str {
         &self.uri
     }
+}
+
+fn name_of(split: Split) -> &'static str {
+    match split {
+        Split::Validation => "validation",
+        Split::Test => "test",
+    }
+}
+
+fn unreadable(why: serde_json::Error) -> CliError {
+    CliError::new(1, "TW5012", format!("a worker's evaluation report cannot be read: {why}"))
 }

@@ -64,7 +64,7 @@ impl TaskError {
             FailureKind::BadInput,
             format_args!(
                 "the checkpoint of step {step} in {place} is of {of}: bring that back, start over with --fresh, \
-                 or give the job another name"
+                 or give the job another name (another checkpoint.uri, when it has one)"
             ),
         )
     }
