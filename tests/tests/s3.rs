@@ -121,6 +121,46 @@ fn checkpoints_and_export_alone_can_be_in_a_bucket() {
 }
 
 #[test]
+fn storage_that_ignores_conditions_is_warned_of() {
+    let _alone = one_at_a_time();
+    let cloud = Cloud::new();
+    let places =
+        ["local", "ids.yaml", "--set", "train.steps=5", "--set", "checkpoint.uri=s3://team/checkpoints"];
+    let warning = "does not honour conditional writes";
+    let told = |name: &str| {
+        let name = format!("name={name}");
+        let ended = cloud.coordinator(&[&places[..], &["--set", &name]].concat()).run().expect_exit(0);
+        ended.stderr.contains(warning)
+    };
+    assert!(!told("sound"));
+    cloud.server.set_fault(Fault::NoConditions);
+    assert!(told("unsound"));
+}
+
+#[test]
+fn what_another_job_keeps_in_the_same_place_survives_a_fresh_start() {
+    let _alone = one_at_a_time();
+    let cloud = Cloud::new();
+    let run = |name: &str, steps: &str, fresh: bool| {
+        let set = [format!("name={name}"), format!("train.steps={steps}")];
+        let mut command = vec!["local", "ids.yaml", "--set", "checkpoint.uri=s3://team/shared"];
+        set.iter().for_each(|set| command.extend(["--set", set.as_str()]));
+        command.extend(fresh.then_some("--fresh"));
+        cloud.coordinator(&command).run()
+    };
+    run("one", "10", false).expect_exit(0);
+    let theirs = cloud.manifests("shared");
+    assert!(theirs >= 1);
+    run("two", "20", true);
+    assert!(cloud.manifests("shared") >= theirs, "the other job's checkpoints are gone");
+    let checkpoints = cloud
+        .coordinator(&["checkpoints", "ids.yaml", "--set=name=one", "--set=checkpoint.uri=s3://team/shared"])
+        .run()
+        .expect_exit(0);
+    assert!(checkpoints.stdout.contains("10"), "{}", checkpoints.stdout);
+}
+
+#[test]
 fn a_bucket_that_refuses_or_is_not_there_is_named_in_the_error() {
     let _alone = one_at_a_time();
     let cloud = Cloud::new();

@@ -1,5 +1,6 @@
 //! The evaluate task, and the measuring that training does too.
 
+use tch::Tensor;
 use twinspire_dataset::{HeldOut as Part, UserBatch, UserReader, UserReaderSettings, rows_of_rank};
 use twinspire_job::SeenItems;
 use twinspire_proto::v1::{Evaluated, Progress, Split};
@@ -12,6 +13,13 @@ use crate::{
 
 /// Users encoded at once.
 const BATCH_USERS: usize = 512;
+
+/// What was measured, on whom, and on whom it could not be.
+pub(crate) struct Measured {
+    pub(crate) evaluation: Evaluation,
+    /// Users with held-out rows but nothing before them to go by.
+    pub(crate) without_history: u64,
+}
 
 /// Restores a checkpoint and ranks the catalogue for every user with held-out rows.
 pub(crate) fn run(task: &Task) -> Result<Evaluated, TaskError> {
@@ -26,9 +34,9 @@ pub(crate) fn run(task: &Task) -> Result<Evaluated, TaskError> {
         Split::Validation => Part::Validation,
         Split::Test | Split::Unspecified => Part::Test,
     };
-    let evaluation = measure(task, &loaded, part, 0)?;
+    let measured = measure(task, &loaded, part, 0)?;
     let report_json = if task.is_first() {
-        let report = crate::report::evaluation(split, found.manifest.step.0, &evaluation);
+        let report = crate::report::evaluation(split, found.manifest.step.0, &measured);
         serde_json::to_string(&report).map_err(|why| TaskError::protocol("report", why))?
     } else {
         String::new()
@@ -43,7 +51,7 @@ pub(crate) fn measure(
     loaded: &Loaded,
     part: Part,
     max_users: u64,
-) -> Result<Evaluation, TaskError> {
+) -> Result<Measured, TaskError> {
     let all = loaded.dataset.manifest().users;
     let users = if max_users == 0 { all } else { max_users.min(all) };
     let (rank, world) = (task.assign.rank as usize, task.assign.world as usize);
@@ -58,9 +66,9 @@ pub(crate) fn measure(
     let mut retrieval = Retrieval::new(model, loaded.collective.as_ref(), k, positives)?;
     let mut progress = Reporter::new(&task.link);
     let mut done = 0;
-    let mut unknown = 0;
+    let mut without_history = 0;
     while let Some(batch) = reader.next()? {
-        unknown += batch.without_history.len();
+        without_history += batch.without_history.len() as u64;
         done = batch.rows.iter().map(|row| row + 1 - mine.start).max().unwrap_or(done).max(done);
         retrieval.add(&held_out(batch, task.spec.evaluate.seen));
         if task.is_first() {
@@ -73,10 +81,10 @@ pub(crate) fn measure(
             });
         }
     }
-    if unknown > 0 {
-        tracing::info!(users = unknown, "have held-out rows but no history, and are not evaluated");
-    }
-    Ok(retrieval.finish()?)
+    let evaluation = retrieval.finish()?;
+    let mut sum = Tensor::from(without_history as f64);
+    loaded.collective.all_reduce_sum(&mut sum)?;
+    Ok(Measured { evaluation, without_history: sum.double_value(&[]) as u64 })
 }
 
 /// The dataset's layout (CSR by slot) as the towers'.

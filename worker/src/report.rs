@@ -6,8 +6,11 @@ use twinspire_proto::v1;
 use twinspire_report::{EvaluationReport, Metrics, Split};
 use twinspire_towers::evaluate::Evaluation;
 
+use crate::evaluate::Measured;
+
 /// The report of an evaluation.
-pub(crate) fn evaluation(split: v1::Split, step: u64, evaluation: &Evaluation) -> EvaluationReport {
+pub(crate) fn evaluation(split: v1::Split, step: u64, measured: &Measured) -> EvaluationReport {
+    let Measured { evaluation, without_history } = measured;
     EvaluationReport {
         split: match split {
             v1::Split::Validation => Split::Validation,
@@ -15,6 +18,7 @@ pub(crate) fn evaluation(split: v1::Split, step: u64, evaluation: &Evaluation) -
         },
         step,
         users: evaluation.users,
+        without_history: *without_history,
         items: evaluation.items,
         k: evaluation.k.clone(),
         model: metrics(&evaluation.k, &evaluation.model),

@@ -125,13 +125,18 @@ impl ReportFile {
 
     /// A table for people.
     pub(super) fn text(&self) -> String {
-        let EvaluationReport { split, step, users, items, .. } = &self.report;
+        let EvaluationReport { split, step, users, without_history, items, .. } = &self.report;
         let split = match split {
             twinspire_report::Split::Validation => "validation",
             twinspire_report::Split::Test => "test",
         };
         let (step, users, items) = (number(*step), number(*users), number(*items));
-        format!("{split}, step {step}: {users} users, all {items} items ranked\n{}", self.report.table())
+        let left_out = match without_history {
+            0 => String::new(),
+            count => format!(" ({} more have no history to go by)", number(*count)),
+        };
+        let table = self.report.table();
+        format!("{split}, step {step}: {users} users{left_out}, all {items} items ranked\n{table}")
     }
 
     pub(super) fn uri(&self) -> &str {

@@ -24,7 +24,7 @@ use twinspire_towers::{StepReport, evaluate::Evaluation};
 
 use self::{checkpoints::Checkpoints, due::Due, metrics::Metrics, standing::Standing};
 use crate::{
-    evaluate::measure,
+    evaluate::{Measured, measure},
     model::{BestBy, Loaded, Wanted},
     task::{Control, Task, TaskError},
 };
@@ -111,7 +111,7 @@ impl Training<'_> {
     /// Measures on the validation rows; whether none before was better.
     fn validate(&mut self, report: &StepReport, standing: &mut Standing) -> Result<bool, TaskError> {
         let max_users = u64::from(self.task.spec.evaluate.max_users);
-        let evaluation = measure(self.task, &self.loaded, Part::Validation, max_users)?;
+        let Measured { evaluation, .. } = measure(self.task, &self.loaded, Part::Validation, max_users)?;
         if evaluation.users == 0 {
             tracing::warn!("no user has validation rows");
             return Ok(false);

@@ -58,7 +58,7 @@ mod write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use twinspire_dataset::format::Manifest;
+use twinspire_dataset::format::{MANIFEST, Manifest, Notes};
 use twinspire_job::JobSpec;
 use twinspire_storage::Location;
 
@@ -124,6 +124,29 @@ pub async fn prepare(
         })
         .map_err(PrepareError::stopped)?;
     receive.await.unwrap_or_else(|_| Err(PrepareError::stopped("a thread panicked")))
+}
+
+/// The name that the dataset of these inputs has; see [`find`].
+///
+/// # Errors
+/// Inputs that are not there or cannot be listed.
+pub async fn fingerprint(spec: &JobSpec) -> Result<String, PrepareError> {
+    Ok(fingerprint::fingerprint(spec, &pipeline::inputs(spec).await?))
+}
+
+/// The dataset of a fingerprint, when it is under `runs`.
+///
+/// # Errors
+/// Storage errors; a dataset whose manifest cannot be read.
+pub async fn find(fingerprint: &str, runs: &Location) -> Result<Option<Prepared>, PrepareError> {
+    let location = runs.join("datasets").join(fingerprint);
+    if !location.exists(MANIFEST).await? {
+        return Ok(None);
+    }
+    let json = location.get(MANIFEST).await?;
+    let manifest = Manifest::from_json(location.uri(), &json)?;
+    let Notes { warnings } = Notes::from_json(location.uri(), &json)?;
+    Ok(Some(Prepared { location, manifest, reused: true, warnings }))
 }
 
 struct StopOnDrop(Arc<AtomicBool>);

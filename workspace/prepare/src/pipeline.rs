@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use twinspire_dataset::format::{
-    ActionInfo, DroppedRows, FORMAT_VERSION, FeatureInfo, FileInfo, MANIFEST, Manifest, ManifestFile, Notes,
-    REJECTS, ShardInfo, timelines_schema_of,
+    ActionInfo, DroppedRows, FORMAT_VERSION, FeatureInfo, FileInfo, Manifest, ManifestFile, Notes, REJECTS,
+    ShardInfo, timelines_schema_of,
 };
-use twinspire_job::{ActionSpec, CatalogueSpec, ItemScope, JobSpec, LogSpec, SplitSpec};
+use twinspire_job::{ActionSpec, CatalogueSpec, ItemScope, JobSpec, LogSpec, RepeatedRows, SplitSpec};
 use twinspire_storage::Location;
 
 use crate::catalogue::{self, Catalogue, Collector, write_items};
@@ -24,7 +24,7 @@ use crate::source::{OpenFile, Request, Source};
 use crate::split::Split;
 use crate::timelines::{Census, Dropped, Rules, Totals, census, common_items};
 use crate::write::{CheckedFile, Staging, Target, write_timelines};
-use crate::{PrepareError, Prepared};
+use crate::{PrepareError, Prepared, find};
 
 /// Most bytes of a row of text.
 const ROW_LIMIT: usize = 64 << 20;
@@ -80,15 +80,12 @@ struct Written {
 impl Run {
     /// Prepares the dataset, or finds it.
     pub(crate) async fn run(self) -> Result<Prepared, PrepareError> {
-        let inputs = self.inputs().await?;
+        let inputs = inputs(&self.spec).await?;
         let fingerprint = fingerprint(&self.spec, &inputs);
-        let target = self.runs.join("datasets").join(&fingerprint);
-        if target.exists(MANIFEST).await? {
-            let json = target.get(MANIFEST).await?;
-            let manifest = Manifest::from_json(target.uri(), &json)?;
-            let Notes { warnings } = Notes::from_json(target.uri(), &json)?;
-            return Ok(Prepared { location: target, manifest, reused: true, warnings });
+        if let Some(found) = find(&fingerprint, &self.runs).await? {
+            return Ok(found);
         }
+        let target = self.runs.join("datasets").join(&fingerprint);
         let meter = Meter::new(Arc::clone(&self.tell), inputs.iter().map(|file| file.size).sum());
         let opened = self.open(&inputs, &meter).await?;
         let staging = Staging::begin(&target, &fingerprint)?;
@@ -138,25 +135,6 @@ impl Run {
             true => Err(PrepareError::stopped("it was cancelled")),
             false => Ok(()),
         }
-    }
-
-    async fn inputs(&self) -> Result<Vec<InputFile>, PrepareError> {
-        let log = &self.spec.log;
-        let mut files = resolve(&log.uri, log.format, "log", "log.uri", Part::Train).await?;
-        if let SplitSpec::Files { validation, test } = &self.spec.split {
-            let parts = [("validation", validation, Part::Validation), ("test", test, Part::Test)];
-            for (name, uris, part) in parts {
-                if !uris.is_empty() {
-                    files.extend(resolve(uris, log.format, "log", &format!("split.{name}"), part).await?);
-                }
-            }
-        }
-        if let Some(catalogue) = &self.spec.catalogue {
-            let found =
-                resolve(&catalogue.uri, catalogue.format, "catalogue", "catalogue.uri", Part::Train).await?;
-            files.extend(found);
-        }
-        Ok(files)
     }
 
     async fn open(&self, inputs: &[InputFile], meter: &Meter) -> Result<Opened, PrepareError> {
@@ -253,7 +231,14 @@ impl Run {
             surfaces.push(UNKNOWN_SURFACE.into());
         }
         let items = Arc::clone(&cleaner.items);
-        let finals = Arc::new(Finals { times, actions: action_places, surfaces: surface_places, items });
+        let tells_repeats = columns.timestamp.is_some() || columns.order.is_some();
+        let finals = Arc::new(Finals {
+            times,
+            actions: action_places,
+            surfaces: surface_places,
+            items,
+            drop_repeats: tells_repeats && self.spec.log.repeated_rows == RepeatedRows::Drop,
+        });
         Ok(Log { shuffle: Arc::clone(&cleaner.shuffle), finals, actions, surfaces, rows_read, filtered })
     }
 
@@ -272,6 +257,13 @@ impl Run {
                 )
             })
             .collect();
+        let repeated = totals.dropped.repeated;
+        if repeated > 0 {
+            warnings.push(format!(
+                "{repeated} rows are the same as another in every column and were left out; if they are actions of \
+                 their own, set log.repeated_rows to keep"
+            ));
+        }
         warnings.extend(catalogue_warnings(items, catalogue));
         warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         warnings
@@ -416,12 +408,33 @@ impl Run {
     }
 }
 
+/// The files that decide what the dataset is.
+pub(crate) async fn inputs(spec: &JobSpec) -> Result<Vec<InputFile>, PrepareError> {
+    let log = &spec.log;
+    let mut files = resolve(&log.uri, log.format, "log", "log.uri", Part::Train).await?;
+    if let SplitSpec::Files { validation, test } = &spec.split {
+        let parts = [("validation", validation, Part::Validation), ("test", test, Part::Test)];
+        for (name, uris, part) in parts {
+            if !uris.is_empty() {
+                files.extend(resolve(uris, log.format, "log", &format!("split.{name}"), part).await?);
+            }
+        }
+    }
+    if let Some(catalogue) = &spec.catalogue {
+        let found =
+            resolve(&catalogue.uri, catalogue.format, "catalogue", "catalogue.uri", Part::Train).await?;
+        files.extend(found);
+    }
+    Ok(files)
+}
+
 /// Good rows that were left out, by reason.
 fn dropped(filtered: u64, dropped: &Dropped, catalogue: Option<&Catalogue>) -> Vec<DroppedRows> {
     let (repeated, without_id) =
         catalogue.map_or((0, 0), |catalogue| (catalogue.repeated, catalogue.without_id));
     [
         ("log.filter is not true for them", filtered),
+        ("they repeat another row (log.repeated_rows)", dropped.repeated),
         ("their item has fewer than log.min_item_actions", dropped.rare_items),
         ("their user has fewer than log.min_user_actions", dropped.short_users),
         ("they follow the user's test action", dropped.after_test),

@@ -29,6 +29,7 @@ pub(crate) struct Rules {
 /// Good rows that were left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dropped {
+    pub(crate) repeated: u64,
     pub(crate) rare_items: u64,
     pub(crate) short_users: u64,
     pub(crate) after_test: u64,
@@ -37,7 +38,7 @@ pub(crate) struct Dropped {
 impl Rules {
     /// Calls `each(user, events, cut)` for the timelines of a partition; `events` are those kept.
     pub(crate) fn walk(&self, sorted: &Sorted, mut each: impl FnMut(&[u8], &[Event], Cut)) -> Dropped {
-        let mut dropped = Dropped::default();
+        let mut dropped = Dropped { repeated: sorted.repeats(), ..Dropped::default() };
         let mut kept = Vec::new();
         for (user, events) in sorted.users() {
             let events = match &self.common {
@@ -146,6 +147,7 @@ impl Totals {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };
+        self.dropped.repeated += other.dropped.repeated;
         self.dropped.rare_items += other.dropped.rare_items;
         self.dropped.short_users += other.dropped.short_users;
         self.dropped.after_test += other.dropped.after_test;

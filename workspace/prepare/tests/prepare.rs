@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use common::{HEADER, Place, bytes, log_lines, names, users};
 use parquet::arrow::ArrowWriter;
+use twinspire_dataset::format::Manifest;
 use twinspire_dataset::{Dataset, FeatureColumn};
 use twinspire_job::ByteSize;
 use twinspire_prepare::prepare;
@@ -286,6 +287,32 @@ async fn filter_minimums_and_bad_rows_are_accounted_for() {
     for user in users(&prepared).await.values() {
         assert!(!user.items.is_empty());
     }
+}
+
+#[tokio::test]
+async fn rows_that_repeat_another_are_counted_and_left_out_unless_they_are_to_be_kept() {
+    let place = Place::new();
+    let once = log_lines(1000);
+    place.file("events.csv", csv(&once));
+    let prepared = place.prepare(CSV_JOB, &[]).await.unwrap();
+    let (clean, clean_users) = (prepared.manifest.clone(), users(&prepared).await);
+    let own = |manifest: &Manifest| -> u64 {
+        let of_repeats = manifest.dropped.iter().filter(|dropped| dropped.reason.contains("repeat"));
+        of_repeats.map(|dropped| dropped.rows).sum()
+    };
+
+    // Every third row is delivered twice, the second time much later.
+    let again: Vec<String> = once.iter().step_by(3).cloned().collect();
+    place.file("events.csv", csv(&[&once[..], &again].concat()));
+    let dropped = place.prepare(CSV_JOB, &[]).await.unwrap();
+    assert_eq!(own(&dropped.manifest), own(&clean) + again.len() as u64);
+    assert_eq!(dropped.manifest.counts, clean.counts);
+    assert_eq!(users(&dropped).await, clean_users);
+    assert!(dropped.warnings.iter().any(|told| told.contains("log.repeated_rows")), "{:?}", dropped.warnings);
+
+    let kept = place.prepare(CSV_JOB, &["log.repeated_rows=keep"]).await.unwrap();
+    assert_eq!(own(&kept.manifest), 0);
+    assert!(kept.manifest.counts.total > clean.counts.total);
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ pub struct EvaluationReport {
     pub step: u64,
     /// Users evaluated.
     pub users: u64,
+    /// Users with held-out actions but none before them, whom no figure is about.
+    #[serde(default)]
+    pub without_history: u64,
     /// Items ranked.
     pub items: u64,
     /// The cut-offs.
@@ -118,6 +121,7 @@ mod tests {
             split: Split::Test,
             step: 1200,
             users: 22363,
+            without_history: 12,
             items: 12101,
             k: vec![10, 20],
             model: metrics(1.0),

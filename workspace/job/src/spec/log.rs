@@ -37,6 +37,11 @@ pub struct LogSpec {
     #[serde(default = "one")]
     #[schemars(range(min = 1))]
     pub min_item_actions: u32,
+    /// What to do with rows that are the same as another in every column that is read. Logs that are
+    /// delivered at least once have them, and a repeated action is the easiest one to predict.
+    /// Without a timestamp and an order column nobody can tell, and all rows are kept.
+    #[serde(default)]
+    pub repeated_rows: RepeatedRows,
     /// Bad rows allowed, as a fraction of all rows; above it the job fails. Bad rows within it are
     /// written aside and counted by cause.
     #[serde(default = "max_bad_rows")]
@@ -78,6 +83,17 @@ impl Default for Columns {
             duration: None,
         }
     }
+}
+
+/// What to do with rows that repeat another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepeatedRows {
+    /// One of them stays; the others are counted.
+    #[default]
+    Drop,
+    /// They are actions of their own: for coarse timestamps, such as days.
+    Keep,
 }
 
 /// What one action is worth.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use catalogue::{CatalogueSpec, FeatureKind, FeatureSpec, ItemScope, TokenSpec};
 pub use checkpoint::{CheckpointSpec, ExportSpec};
 pub use evaluate::{BestMetric, EvaluateSpec, SeenItems};
-pub use log::{ActionSpec, Columns, LogFormat, LogSpec, PrepareSpec, TimestampUnit};
+pub use log::{ActionSpec, Columns, LogFormat, LogSpec, PrepareSpec, RepeatedRows, TimestampUnit};
 pub use loss::{LogQ, LossSpec, Negatives, NegativesMode, PositiveCorrection, SketchSpec, Temperature};
 pub use split::SplitSpec;
 pub use towers::{

@@ -14,6 +14,8 @@ pub(crate) struct Finals {
     pub(crate) actions: Vec<u8>,
     pub(crate) surfaces: Vec<u8>,
     pub(crate) items: std::sync::Arc<SharedDictionary>,
+    /// Whether of events that are the same in everything only one stays.
+    pub(crate) drop_repeats: bool,
 }
 
 /// A partition: users by the hash of their id, each one's events in their order.
@@ -23,6 +25,7 @@ pub(crate) struct Sorted {
     ranked: Vec<u32>,
     /// `Event::user` is the rank.
     events: Vec<Event>,
+    repeats: u64,
 }
 
 impl Sorted {
@@ -43,7 +46,12 @@ impl Sorted {
             true
         });
         events.sort_unstable_by(|a, b| compare(a, b, &finals.items));
-        Sorted { users, ranked, events }
+        let all = events.len();
+        if finals.drop_repeats {
+            events.dedup_by(|a, b| compare(a, b, &finals.items).is_eq());
+        }
+        let repeats = (all - events.len()) as u64;
+        Sorted { users, ranked, events, repeats }
     }
 
     /// Every user with events: id and events.
@@ -51,6 +59,11 @@ impl Sorted {
         self.events
             .chunk_by(|a, b| a.user == b.user)
             .map(|events| (self.users.bytes_of(self.ranked[events[0].user as usize]), events))
+    }
+
+    /// How many events were left out because they repeat another.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.repeats
     }
 
     /// All events.
