@@ -124,12 +124,12 @@ fn checkpoints_and_export_alone_can_be_in_a_bucket() {
 fn storage_that_ignores_conditions_is_warned_of() {
     let _alone = one_at_a_time();
     let cloud = Cloud::new();
-    let places =
-        ["local", "ids.yaml", "--set", "train.steps=5", "--set", "checkpoint.uri=s3://team/checkpoints"];
+    let places = ["local", "ids.yaml", "--set", "train.steps=5"];
     let warning = "does not honour conditional writes";
     let told = |name: &str| {
-        let name = format!("name={name}");
-        let ended = cloud.coordinator(&[&places[..], &["--set", &name]].concat()).run().expect_exit(0);
+        let set = [format!("name={name}"), format!("checkpoint.uri=s3://team/{name}")];
+        let command = [&places[..], &["--set", &set[0], "--set", &set[1]]].concat();
+        let ended = cloud.coordinator(&command).run().expect_exit(0);
         ended.stderr.contains(warning)
     };
     assert!(!told("sound"));

@@ -65,7 +65,7 @@ fn table(report: &audit::AuditReport) -> comfy_table::Table {
     table.set_header(["EPOCH", "EXPECTED", "TRAINED", "TWICE", "NEVER", "UNEXPECTED"]);
     for epoch in &report.epochs {
         let name =
-            if epoch.complete { epoch.epoch.to_string() } else { format!("{} (under way)", epoch.epoch) };
+            if epoch.complete { epoch.epoch.to_string() } else { format!("{} (in part)", epoch.epoch) };
         let counts = [epoch.expected, epoch.trained, epoch.twice, epoch.never, epoch.unexpected];
         table.add_row(std::iter::once(name).chain(counts.map(number)));
     }

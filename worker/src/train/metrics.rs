@@ -98,7 +98,7 @@ impl Metrics {
             let window = std::mem::replace(&mut self.reported, Window::new());
             let training = TrainingProgress {
                 step: report.step,
-                epoch: report.step as f64 / self.steps_per_epoch.max(1) as f64,
+                epoch: epochs_done(report.step, self.steps_per_epoch),
                 loss: window.mean_loss(),
                 rows_per_second: window.rows_per_second(),
                 learning_rate: report.learning_rate,
@@ -122,7 +122,7 @@ impl Metrics {
         let plain = |name: &String| name.strip_prefix("validation.").unwrap_or(name).to_owned();
         files.lines.append(&Record::Evaluation(EvaluationRecord {
             step,
-            epoch: epoch_of(step, self.steps_per_epoch),
+            epoch: epochs_done(step, self.steps_per_epoch),
             split: "validation".into(),
             metrics: values.iter().map(|(name, value)| (plain(name), *value)).collect(),
         }))?;
@@ -145,7 +145,7 @@ impl Files {
         let more = values[3..].iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         self.lines.append(&Record::Train(TrainRecord {
             step: report.step,
-            epoch: epoch_of(report.step, steps_per_epoch),
+            epoch: epochs_done(report.step, steps_per_epoch),
             loss: window.mean_loss(),
             lr: report.learning_rate,
             rows_per_s: window.rows_per_second(),
@@ -156,17 +156,7 @@ impl Files {
     }
 }
 
-/// The epoch, from 0, that a step (counted from 1) belongs to.
-fn epoch_of(step: u64, steps_per_epoch: u64) -> u32 {
-    (step.saturating_sub(1) / steps_per_epoch.max(1)) as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_step_of_an_epoch_belongs_to_it() {
-        assert_eq!([1, 10, 11, 20, 21].map(|step| epoch_of(step, 10)), [0, 0, 1, 1, 2]);
-    }
+/// Epochs done after a step (counted from 1), the one under way in part.
+fn epochs_done(step: u64, steps_per_epoch: u64) -> f64 {
+    step as f64 / steps_per_epoch.max(1) as f64
 }

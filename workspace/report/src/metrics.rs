@@ -25,8 +25,8 @@ pub enum Record {
 pub struct TrainRecord {
     /// Steps done.
     pub step: u64,
-    /// Epoch of that step, from 0.
-    pub epoch: u32,
+    /// Epochs done, the one under way in part.
+    pub epoch: f64,
     /// Mean loss since the last such record.
     pub loss: f64,
     /// Learning rate.
@@ -43,8 +43,8 @@ pub struct TrainRecord {
 pub struct EvaluationRecord {
     /// The towers are those after so many steps.
     pub step: u64,
-    /// Epoch of that step, from 0.
-    pub epoch: u32,
+    /// Epochs done, the one under way in part.
+    pub epoch: f64,
     /// What was evaluated on: `validation` or `test`.
     pub split: String,
     /// Metrics by name, such as `ndcg@10`.
