@@ -83,20 +83,18 @@ impl State {
             more(&mut shares.all, worker.device);
             match &worker.task {
                 None => more(&mut shares.free, worker.device),
-                Some(task) if self.is_returning(name, task) => more(&mut shares.returning, worker.device),
+                Some(task) if self.is_returning(task) => more(&mut shares.returning, worker.device),
                 Some(_) => {}
             }
         }
         shares
     }
 
-    /// Whether the worker's task is one that is ending, or given up already.
-    fn is_returning(&self, worker: &WorkerName, task: &Membership) -> bool {
+    /// Whether a worker's task is one that is ending, or was given up already.
+    fn is_returning(&self, task: &Membership) -> bool {
         let attempt = self.jobs.get(&task.job).and_then(|job| job.attempt.as_ref());
-        match attempt.filter(|attempt| attempt.generation == task.generation) {
-            Some(attempt) => attempt.ending.is_some(),
-            None => self.workers.get(worker).is_some(),
-        }
+        let present = attempt.filter(|attempt| attempt.generation == task.generation);
+        present.is_none_or(|attempt| attempt.ending.is_some())
     }
 
     /// Leases the job's next stage to `count` free workers of a kind.
