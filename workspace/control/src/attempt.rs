@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Device, Failure, Generation, Incarnation, Rank, Stage, TaskResult, Time, WorkerName};
+use crate::{Device, Failure, Generation, Incarnation, Rank, Stage, TaskResult, Time, Worker, WorkerName};
 
 /// A task leased to workers: their ranks, and what they have said about it so far.
 ///
@@ -29,7 +29,7 @@ pub struct Attempt {
     /// Ranks that finished.
     #[serde(skip)]
     pub done: BTreeMap<Rank, TaskResult>,
-    /// Checkpoint parts written, by step and rank; a step leaves when it is complete.
+    /// Checkpoint parts written, by step and rank, of steps that are not visible yet.
     #[serde(skip)]
     pub parts: BTreeMap<u64, BTreeMap<Rank, String>>,
     /// Ranks that lost a peer, and what they said: witnesses, not culprits.
@@ -53,6 +53,13 @@ pub struct Member {
     pub worker: WorkerName,
     /// Which life of it.
     pub incarnation: Incarnation,
+}
+
+impl Member {
+    /// Whether a worker is that very process.
+    pub(crate) fn is(&self, worker: &Worker) -> bool {
+        self.incarnation == worker.incarnation
+    }
 }
 
 /// Why an attempt is to end before it is done.
@@ -96,11 +103,19 @@ impl Attempt {
     /// rank. Invariant C.
     pub(crate) fn part_written(&mut self, step: u64, rank: Rank, part: String) -> Option<Vec<String>> {
         let parts = self.parts.entry(step).or_default();
-        parts.insert(rank, part);
-        if parts.len() < self.members.len() {
-            return None;
-        }
-        self.parts.remove(&step).map(|parts| parts.into_values().collect())
+        let is_new = parts.insert(rank, part).is_none();
+        (is_new && parts.len() == self.members.len()).then(|| parts.values().cloned().collect())
+    }
+
+    /// Steps all of whose parts are written, though they are not known to be visible yet.
+    pub(crate) fn complete(&self) -> impl Iterator<Item = (u64, Vec<String>)> {
+        let complete = self.parts.iter().filter(|(_, parts)| parts.len() == self.members.len());
+        complete.map(|(step, parts)| (*step, parts.values().cloned().collect()))
+    }
+
+    /// The checkpoint of a step is visible: parts of it and of earlier ones are of no more use.
+    pub(crate) fn committed(&mut self, step: u64) {
+        self.parts.retain(|later, _| *later > step);
     }
 
     /// Whether all ranks finished.

@@ -56,7 +56,7 @@ pub enum Answer {
 /// What a worker is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
-    /// Do this task.
+    /// Do this task. One that the worker has already, by its generation, is no news.
     Assign(Assignment),
     /// Rank 0 listens there.
     Rendezvous {
@@ -70,7 +70,8 @@ pub enum Order {
         /// Write a checkpoint first.
         checkpoint: bool,
     },
-    /// Make a checkpoint visible.
+    /// Make a checkpoint visible. Comes again when it may have been missed, even for one that is
+    /// visible already: then the worker only says so again.
     CommitCheckpoint {
         /// Its step.
         step: u64,

@@ -25,14 +25,16 @@ pub enum Event {
         /// How, in words.
         why: String,
     },
-    /// A worker's process is known to have ended: whoever started it saw it end.
+    /// A worker's process is known to have ended: whoever started it saw it end, and says so before
+    /// starting another of that name.
     Ended {
         /// Whose.
         worker: WorkerName,
         /// How, in words.
         why: String,
     },
-    /// Time went by.
+    /// Time went by. Comes several times a second; when it does not, it is the coordinator that
+    /// slept, and nobody else's silence.
     Tick,
 }
 
@@ -87,8 +89,10 @@ pub struct Membership {
 
 /// What a worker says.
 ///
-/// A worker that connects again says again what it said about its task: every message may come
-/// more than once.
+/// A worker that connects again says again that it is leaving, and what it said about its task:
+/// where rank 0 listens, where training began, its newest checkpoint part, the newest visible
+/// checkpoint, and what came of it. So every message may come more than once. A task that is finished
+/// or failed counts as had until another one is assigned or it is aborted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FromWorker {
     /// It is alive.

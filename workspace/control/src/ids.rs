@@ -71,7 +71,8 @@ number! {
     Session(u64)
 }
 number! {
-    /// One membership of a job: which workers, which ranks, which lanes each holds. Only grows.
+    /// One membership of a job: which workers, which ranks, which lanes each holds. Only grows, and
+    /// over all jobs of a pool, so that a late message about one is never taken for one about another.
     Generation(u64)
 }
 number! {

@@ -119,8 +119,14 @@ impl Job {
         self.remaining.front().copied().filter(|_| waits)
     }
 
+    /// Fewest and most workers it takes for a stage.
+    pub(crate) fn workers(&self, stage: Stage) -> (u32, u32) {
+        let Request { min_workers, max_workers, .. } = self.request;
+        stage.workers(min_workers, max_workers)
+    }
+
     /// Where it stands in the queue: smaller goes first.
-    pub(crate) fn rank(&self) -> (std::cmp::Reverse<i32>, u64) {
+    pub fn rank(&self) -> (std::cmp::Reverse<i32>, u64) {
         (std::cmp::Reverse(self.request.priority), self.sequence)
     }
 }

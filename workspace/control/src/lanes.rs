@@ -7,13 +7,14 @@ use std::ops::Range;
 /// Ranks beyond the number of lanes get an empty range (jobs that ask for so many are refused
 /// before they get here).
 pub fn deal(lanes: u32, world: u32) -> Vec<Range<u32>> {
-    let world = u64::from(world);
-    let bound = |rank: u64| {
-        let even = u64::from(lanes) / world;
-        let larger = u64::from(lanes) % world;
-        (rank * even + rank.min(larger)) as u32
-    };
-    (0..world).map(|rank| bound(rank)..bound(rank + 1)).collect()
+    (0..world).map(|rank| share(lanes, world, rank)).collect()
+}
+
+/// The lanes of one rank; `world` is not 0.
+pub(crate) fn share(lanes: u32, world: u32, rank: u32) -> Range<u32> {
+    let (even, larger) = (lanes / world, lanes % world);
+    let bound = |rank: u32| rank * even + rank.min(larger);
+    bound(rank)..bound(rank + 1)
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@
 //! # What always holds
 //! Tests and the simulator cite the letters.
 //!
-//! - **A** Generations only grow; a message of another generation than the attempt's changes nothing.
+//! - **A** Generations only grow, and no two attempts of any jobs share one; a message of another
+//!   generation than the attempt's changes nothing about it.
 //! - **B** Within an attempt, every lane is held by exactly one rank, and every rank by one worker;
 //!   a worker has one task at most.
 //! - **C** A checkpoint is committed only when every rank of one attempt wrote its part of that step.
@@ -28,31 +29,44 @@
 //! - **E** A job in a final phase changes only when somebody asks for it.
 //! - **F** What is decided is recorded before anybody is told: a coordinator that dies at any point
 //!   is replaced by one that goes on from the records, and nothing that was answered is lost.
-//! - **G** No job waits for workers that are free for it and held for nobody else.
+//! - **G** No job waits for workers that are free for it and held for nobody else; but for a moment,
+//!   when more of them are on their way back.
 //! - **H** A job does not start before one of higher priority that could have had its workers, and
 //!   no job waits for ever for workers that later jobs keep taking.
 //!
 //! # The rooms
-//! [`State`] is the whole; `verbs` are what people ask, `sessions` what workers do and say, `clock`
-//! what time does; `queue` decides who gets which workers, from counts alone.
+//! [`State`] is the whole. `verbs` are what people ask; `membership` is workers that come and go,
+//! `listening` what they say, `clock` what time does; `failing` and `finishing` are what becomes of a
+//! job. `queue` decides who gets which workers, from counts alone; `schedule` and `leasing` carry that
+//! out. `crew` and `seats` find things among thousands.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod attempt;
 mod clock;
 mod command;
+mod crew;
 mod event;
+mod failing;
 mod failure;
+mod finishing;
 mod ids;
 mod job;
 mod lanes;
+mod leasing;
+mod listening;
+mod membership;
 mod policy;
 mod queue;
 mod refusal;
 mod schedule;
-mod sessions;
+mod seats;
+mod shares;
 mod stage;
 mod state;
+#[cfg(test)]
+mod tests;
 mod verbs;
 mod worker;
 

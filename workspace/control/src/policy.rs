@@ -27,7 +27,8 @@ pub struct Policy {
     /// An idle worker not heard of for so long is gone.
     pub idle_lost: Duration,
     /// A worker whose connection broke has so long to come back before it counts as lost. A dead
-    /// one is known to be dead earlier, by its peers.
+    /// one is known to be dead earlier, by its peers. And a job that could begin waits so long for
+    /// more workers that are on their way back to the pool.
     pub reconnect: Duration,
     /// After a change of coordinators, workers have so long to come back to their tasks.
     pub adopt: Duration,

@@ -2,7 +2,8 @@
 //!
 //! Jobs are looked at in the order of the queue: priority first, then first come, first served.
 //!
-//! 1. Each that can begin with its fewest workers is given those. One that cannot, but could if
+//! 1. Each that can begin with its fewest workers is given those; if more are on their way back, it
+//!    waits a moment for them, holding what it has. One that cannot begin, but could if
 //!    - attempts that are ending anyway gave their workers back, or
 //!    - jobs of lower priority did, or those of the same gave what they have beyond their fewest,
 //!
@@ -10,14 +11,18 @@
 //!    free workers held for it only once it has waited longer than its patience: until then,
 //!    smaller jobs behind it go ahead (invariant H).
 //! 2. What is left makes the jobs that begin larger.
-//! 3. What is left then makes running jobs larger, if nobody waits for workers of that kind.
+//! 3. What is left then makes running jobs larger, one at a time, if nobody waits for workers of
+//!    that kind.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    cmp::{Ordering, Reverse},
+    time::Duration,
+};
 
-use crate::{Device, JobName};
-
-/// Numbers of workers, by kind.
-pub(crate) type Counts = BTreeMap<Device, u32>;
+use crate::{
+    Device, JobName, Policy,
+    shares::{Counts, Shares},
+};
 
 /// A job that waits.
 #[derive(Clone, Debug)]
@@ -46,17 +51,6 @@ pub(crate) struct Running {
     pub(crate) age: Duration,
 }
 
-/// What there is to share out.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Shares {
-    /// Workers with nothing to do.
-    pub(crate) free: Counts,
-    /// Workers of attempts that are ending.
-    pub(crate) returning: Counts,
-    /// All workers that may be given tasks.
-    pub(crate) all: Counts,
-}
-
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
@@ -68,18 +62,17 @@ pub(crate) enum Decision {
     Stop { job: JobName, reason: String },
 }
 
-/// Decides. `waiting` and `running` are in the order of the queue.
+/// Decides. `waiting` is in the order of the queue.
 pub(crate) fn decide(
     waiting: &[Waiting],
     running: &[Running],
     shares: &Shares,
-    patience: Duration,
-    settle: Duration,
+    policy: &Policy,
 ) -> Vec<Decision> {
     let mut desk = Desk {
         free: shares.free.clone(),
         returning: shares.returning.clone(),
-        all: &shares.all,
+        shares,
         victims: running.iter().filter(|job| job.stoppable).cloned().collect(),
         wanted: Vec::new(),
         decisions: Vec::new(),
@@ -87,25 +80,21 @@ pub(crate) fn decide(
     let mut starts = Vec::new();
     for job in waiting {
         match desk.kind_for(job) {
-            Some(device) => {
-                take(&mut desk.free, device, job.min);
-                starts.push((job, device, job.min));
+            Some(kind) if desk.is_worth_a_moment(job, kind, policy) => desk.gather(job, kind),
+            Some(kind) => {
+                desk.free.take(kind, job.min);
+                starts.push((job, kind, job.min));
             }
-            None => desk.queue(job, patience),
+            None => desk.queue(job, policy),
         }
     }
-    for (job, device, workers) in &mut starts {
-        let more = (job.max - *workers).min(count(&desk.free, *device));
-        take(&mut desk.free, *device, more);
-        *workers += more;
+    let mut decisions = Vec::new();
+    for (job, kind, fewest) in starts {
+        let more = job.max.saturating_sub(fewest).min(desk.free.of(kind));
+        desk.free.take(kind, more);
+        decisions.push(Decision::Start { job: job.job.clone(), device: kind, workers: fewest + more });
     }
-    let starts = starts.into_iter().map(|(job, device, workers)| Decision::Start {
-        job: job.job.clone(),
-        device,
-        workers,
-    });
-    let mut decisions: Vec<Decision> = starts.collect();
-    desk.grow(settle);
+    desk.grow(policy);
     decisions.append(&mut desk.decisions);
     decisions
 }
@@ -114,7 +103,7 @@ pub(crate) fn decide(
 struct Desk<'a> {
     free: Counts,
     returning: Counts,
-    all: &'a Counts,
+    shares: &'a Shares,
     victims: Vec<Running>,
     /// Kinds that somebody waits for: nobody grows on those.
     wanted: Vec<Device>,
@@ -123,50 +112,73 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     fn kind_for(&self, job: &Waiting) -> Option<Device> {
-        job.kinds.iter().copied().find(|kind| count(&self.free, *kind) >= job.min)
+        job.kinds.iter().copied().find(|kind| self.free.of(*kind) >= job.min)
+    }
+
+    /// Growing later costs a checkpoint: whoever has only just begun to wait does not begin small
+    /// while others come back.
+    fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
+        job.waited < policy.reconnect && self.free.of(kind) < job.max && self.returning.of(kind) > 0
+    }
+
+    fn gather(&mut self, job: &Waiting, kind: Device) {
+        let more = (job.max - self.free.of(kind)).min(self.returning.of(kind));
+        self.free.take(kind, job.max);
+        self.returning.take(kind, more);
+        self.wanted.push(kind);
+        self.wait(job, format!("waiting a moment for {} on the way back", workers(more)));
     }
 
     /// A job that cannot begin: what is done so that it can, and what it is told.
-    fn queue(&mut self, job: &Waiting, patience: Duration) {
-        self.wanted.extend(job.kinds);
-        let enough = |kind: &Device| count(self.all, *kind) >= job.min;
-        let Some(kind) = job.kinds.iter().copied().find(enough) else {
-            let there: u32 = job.kinds.iter().map(|kind| count(self.all, *kind)).max().unwrap_or(0);
+    fn queue(&mut self, job: &Waiting, policy: &Policy) {
+        let enough = |kind: &Device| self.shares.all.of(*kind) >= job.min;
+        let kinds: Vec<Device> = job.kinds.iter().copied().filter(enough).collect();
+        if kinds.is_empty() {
+            let there: u32 = job.kinds.iter().map(|kind| self.shares.all.of(*kind)).max().unwrap_or(0);
             let reason = format!("needs {}; the pool has {there}", workers_of(job.min, job.kinds));
             return self.wait(job, reason);
-        };
-        let missing = job.min - count(&self.free, kind);
-        let returning = count(&self.returning, kind);
-        let reason = if returning >= missing {
-            take(&mut self.returning, kind, missing);
-            format!("waiting for {} to finish a step", workers(missing))
-        } else if let Some(reason) = self.reclaim(job, kind, missing - returning) {
-            self.returning.insert(kind, 0);
-            reason
-        } else if job.waited > patience {
-            format!("waiting for {} more; free ones are held for it", workers(missing))
-        } else {
+        }
+        self.wanted.extend(&kinds);
+        let missing = |desk: &Self, kind: Device| job.min - desk.free.of(kind);
+        for kind in kinds.iter().copied() {
+            let missing = missing(self, kind);
+            if self.returning.of(kind) >= missing {
+                self.returning.take(kind, missing);
+                self.free.set(kind, 0);
+                return self.wait(job, format!("waiting for {} to finish a step", workers(missing)));
+            }
+        }
+        for kind in kinds.iter().copied() {
+            if let Some(reason) = self.reclaim(job, kind, missing(self, kind)) {
+                self.free.set(kind, 0);
+                return self.wait(job, reason);
+            }
+        }
+        let fewest = kinds.iter().map(|kind| missing(self, *kind)).min().unwrap_or(0);
+        if job.waited <= policy.patience {
             // Smaller jobs behind it may go ahead.
-            return self.wait(job, format!("waiting for {} more", workers(missing)));
-        };
-        self.free.insert(kind, 0);
-        self.wait(job, reason);
+            return self.wait(job, format!("waiting for {}", more_workers(fewest)));
+        }
+        for kind in kinds {
+            self.free.set(kind, 0);
+        }
+        self.wait(job, format!("waiting for {}; free ones are held for it", more_workers(fewest)));
     }
 
-    /// Has running jobs give `missing` workers back, if together they can: the least important
-    /// ones, and of those the latest.
+    /// Has running jobs give back what is `missing` beside workers that return anyway, if together
+    /// they can: the least important ones, and of those the latest.
     fn reclaim(&mut self, job: &Waiting, kind: Device, missing: u32) -> Option<String> {
+        let missing = missing - self.returning.of(kind);
         let gives = |victim: &Running| match victim.priority.cmp(&job.priority) {
             _ if victim.device != kind => 0,
-            std::cmp::Ordering::Less => victim.members,
-            std::cmp::Ordering::Equal => victim.members.saturating_sub(victim.min),
-            std::cmp::Ordering::Greater => 0,
+            Ordering::Less => victim.members,
+            Ordering::Equal => victim.members.saturating_sub(victim.min),
+            Ordering::Greater => 0,
         };
-        let mut order: Vec<usize> = (0..self.victims.len()).collect();
-        order.sort_by_key(|&at| (self.victims[at].priority, std::cmp::Reverse(self.victims[at].sequence)));
+        self.victims.sort_by_key(|victim| (victim.priority, Reverse(victim.sequence)));
         let (mut chosen, mut sum) = (Vec::new(), 0);
-        for at in order {
-            let given = gives(&self.victims[at]);
+        for (at, victim) in self.victims.iter().enumerate() {
+            let given = gives(victim);
             if given > 0 && sum < missing {
                 chosen.push(at);
                 sum += given;
@@ -175,7 +187,7 @@ impl Desk<'_> {
         if sum < missing {
             return None;
         }
-        chosen.sort_unstable();
+        self.returning.set(kind, sum - missing);
         let mut names = Vec::new();
         for at in chosen.into_iter().rev() {
             let victim = self.victims.remove(at);
@@ -187,21 +199,24 @@ impl Desk<'_> {
             names.push(victim.job.to_string());
             self.decisions.push(Decision::Stop { job: victim.job, reason });
         }
-        Some(format!("waiting for workers of {}, which writes a checkpoint first", names.join(" and ")))
+        let write = if names.len() == 1 { "which writes a checkpoint" } else { "which write checkpoints" };
+        Some(format!("waiting for workers of {}, {write} first", names.join(" and ")))
     }
 
-    /// Running jobs get what nobody waits for.
-    fn grow(&mut self, settle: Duration) {
-        let mut running = std::mem::take(&mut self.victims);
-        running.sort_by_key(|job| (std::cmp::Reverse(job.priority), job.sequence));
-        for job in running {
-            let more = job.max.saturating_sub(job.members).min(count(&self.free, job.device));
-            if more == 0 || job.age < settle || self.wanted.contains(&job.device) {
-                continue;
+    /// Running jobs get what nobody waits for. Whoever is stopping now may be growing already: so
+    /// nobody else does until it is back.
+    fn grow(&mut self, policy: &Policy) {
+        self.victims.sort_by_key(|job| (Reverse(job.priority), job.sequence));
+        let mut waited_for = std::mem::take(&mut self.wanted);
+        for job in std::mem::take(&mut self.victims) {
+            let kind = job.device;
+            let more = job.max.saturating_sub(job.members).min(self.free.of(kind));
+            let is_quiet = self.shares.returning.of(kind) == 0 && !waited_for.contains(&kind);
+            if more > 0 && job.age >= policy.settle && is_quiet {
+                waited_for.push(kind);
+                let reason = format!("growing from {} to {}", job.members, workers(job.members + more));
+                self.decisions.push(Decision::Stop { job: job.job, reason });
             }
-            take(&mut self.free, job.device, more);
-            let reason = format!("growing from {} to {}", job.members, workers(job.members + more));
-            self.decisions.push(Decision::Stop { job: job.job, reason });
         }
     }
 
@@ -210,17 +225,12 @@ impl Desk<'_> {
     }
 }
 
-pub(crate) fn count(counts: &Counts, kind: Device) -> u32 {
-    counts.get(&kind).copied().unwrap_or(0)
-}
-
-fn take(counts: &mut Counts, kind: Device, workers: u32) {
-    let left = count(counts, kind).saturating_sub(workers);
-    counts.insert(kind, left);
-}
-
 fn workers(count: u32) -> String {
     if count == 1 { "1 worker".into() } else { format!("{count} workers") }
+}
+
+fn more_workers(count: u32) -> String {
+    if count == 1 { "1 more worker".into() } else { format!("{count} more workers") }
 }
 
 fn workers_of(count: u32, kinds: &[Device]) -> String {

@@ -89,8 +89,10 @@ impl Stage {
         }
     }
 
-    /// Fewest and most workers it takes, when training takes `min` to `max`.
+    /// Fewest and most workers it takes, when training takes `min` to `max`. One at least.
     pub fn workers(self, min: u32, max: u32) -> (u32, u32) {
+        let min = min.max(1);
+        let max = max.max(min);
         match self {
             Stage::Prepare | Stage::Export { .. } => (1, 1),
             Stage::Train => (min, max),

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Command, Event, Job, JobName, Notice, Phase, Policy, Session, Time, Worker, WorkerName};
+use crate::{
+    Command, Event, Generation, Job, JobName, Notice, Phase, Policy, Session, Time, Worker, WorkerName,
+    crew::Crew, seats::Seats,
+};
 
 /// What is recorded of the pool itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +17,8 @@ pub struct Pool {
     pub drained: BTreeSet<WorkerName>,
     /// Jobs ever submitted: the last one's place in the queue.
     pub submitted: u64,
+    /// The newest generation of all jobs, of forgotten ones too.
+    pub generation: Generation,
 }
 
 /// Jobs and workers.
@@ -21,17 +26,25 @@ pub struct Pool {
 pub struct State {
     pub(crate) policy: Policy,
     pub(crate) jobs: BTreeMap<JobName, Job>,
-    pub(crate) workers: BTreeMap<WorkerName, Worker>,
+    pub(crate) crew: Crew,
     pub(crate) sessions: BTreeMap<Session, WorkerName>,
+    pub(crate) seats: Seats,
     pub(crate) pool: Pool,
     /// Somebody may have to start, grow or give way.
     pub(crate) unsettled: bool,
+    /// Those who wait are to be told what for.
+    pub(crate) explain: bool,
+    /// When they were last told in the course of time.
+    pub(crate) explained: Time,
+    /// When the clock was last looked at.
+    pub(crate) ticked: Option<Time>,
 }
 
 /// What one event leads to, collected while it is handled.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    pub(crate) commands: Vec<Command>,
+    records: Vec<Command>,
+    commands: Vec<Command>,
     pub(crate) changed: BTreeSet<JobName>,
     pub(crate) forgotten: BTreeSet<JobName>,
     pub(crate) pool_changed: bool,
@@ -54,23 +67,33 @@ impl State {
     }
 
     /// As another coordinator left it. Workers come back by themselves; attempts wait for theirs.
-    pub fn restore(policy: Policy, jobs: Vec<Job>, pool: Pool, now: Time) -> State {
-        let jobs = jobs.into_iter().map(|mut job| {
+    pub fn restore(policy: Policy, jobs: Vec<Job>, mut pool: Pool, now: Time) -> State {
+        let mut seats = Seats::default();
+        let mut restored = BTreeMap::new();
+        for mut job in jobs {
+            let name = job.name().clone();
+            // Its clock may have been ahead of this one.
+            job.since = job.since.min(now);
+            pool.submitted = pool.submitted.max(job.sequence);
+            pool.generation = pool.generation.max(job.generation);
             if let Some(attempt) = &mut job.attempt {
                 attempt.adopt_by = Some(now + policy.adopt);
                 attempt.since = now;
+                seats.take(&name, attempt);
             }
-            // Clocks differ between coordinators: waiting is counted afresh.
-            job.since = job.since.min(now);
-            (job.name().clone(), job)
-        });
+            restored.insert(name, job);
+        }
         State {
             policy,
-            jobs: jobs.collect(),
-            workers: BTreeMap::new(),
+            jobs: restored,
+            crew: Crew::default(),
             sessions: BTreeMap::new(),
+            seats,
             pool,
             unsettled: true,
+            explain: true,
+            explained: now,
+            ticked: None,
         }
     }
 
@@ -85,20 +108,23 @@ impl State {
             Event::Ended { worker, why } => self.gone(&worker, &why, now, &mut out),
             Event::Tick => self.tick(now, &mut out),
         }
+        self.record(&mut out);
         self.schedule(now, &mut out);
-        self.recorded_first(out)
+        self.record(&mut out);
+        out.records.append(&mut out.commands);
+        out.records
     }
 
-    /// Invariant F: records before everything else, as they are after the whole event.
-    fn recorded_first(&self, out: Outcome) -> Vec<Command> {
-        let mut commands: Vec<Command> = out.forgotten.iter().cloned().map(Command::Forget).collect();
-        let changed = out.changed.iter().filter_map(|name| self.jobs.get(name));
-        commands.extend(changed.map(|job| Command::Record(Box::new(job.clone()))));
-        if out.pool_changed {
-            commands.push(Command::RecordPool(self.pool.clone()));
+    /// Invariant F: records come before everything else; and what gives workers back is recorded
+    /// before what takes them, so that no two records ever claim the same ones.
+    fn record(&self, out: &mut Outcome) {
+        if std::mem::take(&mut out.pool_changed) {
+            out.records.push(Command::RecordPool(self.pool.clone()));
         }
-        commands.extend(out.commands);
-        commands
+        out.records.extend(std::mem::take(&mut out.forgotten).into_iter().map(Command::Forget));
+        let changed = std::mem::take(&mut out.changed);
+        let changed = changed.iter().filter_map(|name| self.jobs.get(name));
+        out.records.extend(changed.map(|job| Command::Record(Box::new(job.clone()))));
     }
 
     /// All jobs, by name.
@@ -113,7 +139,7 @@ impl State {
 
     /// All workers, by name.
     pub fn workers(&self) -> impl Iterator<Item = (&WorkerName, &Worker)> {
-        self.workers.iter()
+        self.crew.iter()
     }
 
     /// Whether a worker is to get no more tasks.

@@ -20,6 +20,7 @@ impl State {
             Verb::Undrain(worker) => self.undrain(&worker, out),
         };
         self.unsettled = true;
+        self.explain = true;
         out.push(Command::Answer(answer));
     }
 
@@ -50,6 +51,9 @@ impl State {
         }
         if phase.is_final() {
             return refuse(name, phase, "it is over already");
+        }
+        if (earlier, wish) == (Wish::Cancel, Wish::Pause) {
+            return refuse(name, phase, "it is being cancelled; `retry` it then");
         }
         let trains = job.attempt.as_ref().is_some_and(|attempt| attempt.stage.has_checkpoints());
         if let Some(job) = self.jobs.get_mut(name) {
@@ -101,6 +105,9 @@ impl State {
             }
             Phase::Paused => refuse(name, job.phase, "`resume` goes on with it"),
             Phase::Succeeded => refuse(name, job.phase, "there is nothing left to do"),
+            phase if job.returns_to.is_some() => {
+                refuse(name, phase, "wait until the stage asked for is done")
+            }
             _ if job.wish == Wish::Run => Ok(Answer::Already),
             phase => refuse(name, phase, "wait until it has stopped"),
         }
@@ -114,6 +121,8 @@ impl State {
         self.jobs.remove(name);
         out.changed.remove(name);
         out.forgotten.insert(name.clone());
+        // Its generations are never used again.
+        out.pool_changed = true;
         Ok(Answer::Done)
     }
 
@@ -153,29 +162,31 @@ impl State {
     }
 
     fn drain(&mut self, worker: WorkerName, out: &mut Outcome) -> Result<Answer, Refusal> {
-        if self.pool.drained.contains(&worker) {
-            return Ok(Answer::Already);
-        }
-        let Some(found) = self.workers.get(&worker) else { return Err(Refusal::NoWorker(worker)) };
-        let task = found.task.clone();
-        self.pool.drained.insert(worker.clone());
-        out.pool_changed = true;
-        if let Some(task) = task
-            && self.trains(&task.job)
+        let already = self.pool.drained.contains(&worker);
+        let Some(found) = self.crew.change(&worker, |worker| worker.drained = true) else {
+            return if already { Ok(Answer::Already) } else { Err(Refusal::NoWorker(worker)) };
+        };
+        // Also when it was drained already: whoever asked first may have had no answer, because the
+        // coordinator died before this.
+        if let Some(job) = self.seats.of(&worker, found.incarnation).map(|seat| seat.job.clone())
+            && self.trains(&job)
         {
-            self.stop_training(&task.job, format!("{worker} is being drained"), out);
+            self.stop_training(&job, format!("{worker} is being drained"), out);
         }
-        Ok(Answer::Done)
+        out.pool_changed = !already;
+        self.pool.drained.insert(worker);
+        Ok(if already { Answer::Already } else { Answer::Done })
     }
 
     fn undrain(&mut self, worker: &WorkerName, out: &mut Outcome) -> Result<Answer, Refusal> {
+        self.crew.change(worker, |worker| worker.drained = false);
         if self.pool.drained.remove(worker) {
             out.pool_changed = true;
             return Ok(Answer::Done);
         }
-        match self.workers.contains_key(worker) {
-            true => Ok(Answer::Already),
-            false => Err(Refusal::NoWorker(worker.clone())),
+        match self.crew.get(worker) {
+            Some(_) => Ok(Answer::Already),
+            None => Err(Refusal::NoWorker(worker.clone())),
         }
     }
 
