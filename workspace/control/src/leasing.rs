@@ -14,7 +14,7 @@ impl State {
         let Some(job) = self.jobs.get_mut(name) else { return };
         let Some(stage) = job.remaining.front().copied() else { return };
         // Invariant A.
-        let generation = job.generation.max(self.pool.generation).next();
+        let generation = self.pool.generation.next();
         self.pool.generation = generation;
         job.generation = generation;
         job.not_before = None;

@@ -32,6 +32,7 @@ impl State {
             };
         }
         self.pool.submitted += 1;
+        self.pool.generation = self.pool.generation.max(request.generation);
         out.pool_changed = true;
         let job = Job::new(request, self.pool.submitted, now);
         let name = job.name().clone();
