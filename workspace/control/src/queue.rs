@@ -69,11 +69,13 @@ pub(crate) fn decide(
     shares: &Shares,
     policy: &Policy,
 ) -> Vec<Decision> {
+    let mut victims: Vec<Running> = running.iter().filter(|job| job.stoppable).cloned().collect();
+    victims.sort_by_key(|job| (job.priority, Reverse(job.sequence)));
     let mut desk = Desk {
         free: shares.free.clone(),
         returning: shares.returning.clone(),
         shares,
-        victims: running.iter().filter(|job| job.stoppable).cloned().collect(),
+        victims,
         wanted: Vec::new(),
         decisions: Vec::new(),
     };
@@ -104,6 +106,7 @@ struct Desk<'a> {
     free: Counts,
     returning: Counts,
     shares: &'a Shares,
+    /// Who may be stopped: the least important first, and of those the latest.
     victims: Vec<Running>,
     /// Kinds that somebody waits for: nobody grows on those.
     wanted: Vec<Device>,
@@ -175,7 +178,6 @@ impl Desk<'_> {
             Ordering::Equal => victim.members.saturating_sub(victim.min),
             Ordering::Greater => 0,
         };
-        self.victims.sort_by_key(|victim| (victim.priority, Reverse(victim.sequence)));
         let (mut chosen, mut sum) = (Vec::new(), 0);
         for (at, victim) in self.victims.iter().enumerate() {
             let given = gives(victim);
@@ -206,9 +208,8 @@ impl Desk<'_> {
     /// Running jobs get what nobody waits for. Whoever is stopping now may be growing already: so
     /// nobody else does until it is back.
     fn grow(&mut self, policy: &Policy) {
-        self.victims.sort_by_key(|job| (Reverse(job.priority), job.sequence));
         let mut waited_for = std::mem::take(&mut self.wanted);
-        for job in std::mem::take(&mut self.victims) {
+        for job in std::mem::take(&mut self.victims).into_iter().rev() {
             let kind = job.device;
             let more = job.max.saturating_sub(job.members).min(self.free.of(kind));
             let is_quiet = self.shares.returning.of(kind) == 0 && !waited_for.contains(&kind);

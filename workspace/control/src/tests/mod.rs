@@ -2,10 +2,13 @@
 
 mod checkpoints;
 mod coordinators;
+mod draining;
 mod failing;
 mod finishing;
+mod leaving;
 mod membership;
 mod queue;
+mod queue_properties;
 mod scheduling;
 mod verbs;
 mod world;

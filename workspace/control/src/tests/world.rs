@@ -193,6 +193,13 @@ impl World {
         self.worker(worker).and_then(|worker| worker.task.clone())
     }
 
+    /// Whether the last event ended a connection.
+    pub(super) fn dismissed(&self, session: Session) -> bool {
+        let ends =
+            |command: &Command| matches!(command, Command::Dismiss { session: of, .. } if *of == session);
+        self.said.iter().any(ends)
+    }
+
     /// Why the last event has a job tried again.
     pub(super) fn retried(&self) -> Option<&Failure> {
         self.said.iter().find_map(|command| match command {

@@ -17,7 +17,7 @@ pub(crate) struct Climate {
     pub(crate) chaos: u64,
     /// Mean milliseconds between two faults; weights by kind, in the order of `faults::KINDS`.
     pub(crate) calm: u64,
-    pub(crate) faults: [u32; 10],
+    pub(crate) faults: [u32; 11],
     /// Chance that a coordinator crashes in the middle of an event with several commands.
     pub(crate) crash: f64,
     /// Milliseconds a message takes, at most, and the chance that it takes much longer.
@@ -58,7 +58,7 @@ impl Climate {
         let cuda = [0.0, 0.0, 0.3, 1.0].choose(rng).copied().unwrap_or(0.0);
         let device = |rng: &mut ChaCha8Rng| if rng.random_bool(cuda) { Device::Cuda } else { Device::Cpu };
         let lost = rng.random_range(2..=6);
-        let mut faults = [0; 10];
+        let mut faults = [0; 11];
         for weight in &mut faults {
             *weight = if rng.random_bool(0.5) { rng.random_range(1..10) } else { 0 };
         }
@@ -134,7 +134,7 @@ impl Climate {
 }
 
 /// Whoever watches processes by name knows one of each.
-fn without_twins(mut faults: [u32; 10]) -> [u32; 10] {
+fn without_twins(mut faults: [u32; 11]) -> [u32; 11] {
     faults[crate::faults::TWIN] = 0;
     faults
 }

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 
 use twinspire_control::{Command, Event, FromWorker, JobName, Pool, Session, State, Time, Verb};
 
-use crate::{
-    users::Op,
-    world::{Happening, World},
-};
+use crate::{agenda::Happening, users::Op, world::World};
 
 /// Milliseconds between two ticks.
 const TICK: u64 = 250;
@@ -95,6 +92,7 @@ impl World {
             }
         }
         self.check_commands(&commands, &event);
+        self.check_fairness(&event, &commands);
         let crashes = commands.len() > 1 && self.chance(self.climate.crash);
         let carried_out = if crashes { self.draw(0, commands.len() as u64) as usize } else { commands.len() };
         for command in commands.into_iter().take(carried_out) {

@@ -3,10 +3,10 @@
 use rand::{Rng, seq::IteratorRandom};
 use twinspire_control::{FromWorker, Generation};
 
-use crate::world::{Happening, World};
+use crate::{agenda::Happening, world::World};
 
 /// Kinds of faults; a climate has a weight for each.
-const KINDS: [fn(&mut World); 10] = [
+const KINDS: [fn(&mut World); 11] = [
     |world| {
         if let Some(process) = world.somebody() {
             world.end(process);
@@ -55,6 +55,18 @@ const KINDS: [fn(&mut World); 10] = [
         world.note(|_| format!("the coordinator is frozen until {until}"));
         if let Some(coordinator) = &mut world.coordinator {
             coordinator.frozen_until = coordinator.frozen_until.max(until);
+        }
+    },
+    |world| {
+        // A host is taken away for good; half of them stay.
+        let all = world.climate.hosts.len();
+        if let Some(process) = world.somebody().filter(|_| (world.retired.len() + 1) * 2 < all) {
+            let host = world.processes[process].host;
+            world.retired.insert(host);
+            let of_host = |process: &usize| world.processes[*process].host == host;
+            for process in (0..world.processes.len()).filter(of_host).collect::<Vec<_>>() {
+                world.end(process);
+            }
         }
     },
     |world| {

@@ -1,6 +1,6 @@
 //! When faults stop, everything comes to an end: every job that is wanted, every task that is dead.
 
-use twinspire_control::Phase;
+use twinspire_control::{Device, Phase};
 
 use crate::{process::Doing, world::World};
 
@@ -11,6 +11,12 @@ impl World {
     pub(crate) fn heal(&mut self) {
         self.note(|_| "no more faults".into());
         self.healed = Some(self.now);
+    }
+
+    /// What hosts that are left compute on.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = Device> {
+        let hosts = self.climate.hosts.iter().enumerate();
+        hosts.filter(|(host, _)| !self.retired.contains(host)).map(|(_, device)| *device)
     }
 
     /// By when everything must be over: as if one job ran after the other, each as often as it may.
@@ -56,12 +62,9 @@ impl World {
         if let Some((name, worker)) = state.workers().find(|(_, worker)| !worker.is_free()) {
             return Some(format!("{name} is not free: {worker:?}"));
         }
-        if state.workers().count() != self.climate.hosts.len() {
-            return Some(format!(
-                "{} of {} workers are there",
-                state.workers().count(),
-                self.climate.hosts.len()
-            ));
+        let (there, hosts) = (state.workers().count(), self.hosts().count());
+        if there != hosts {
+            return Some(format!("{there} of {hosts} workers are there"));
         }
         let busy = |task: &crate::process::Task| task.doing != Doing::Over;
         let processes = self.processes.iter().filter(|process| process.alive);

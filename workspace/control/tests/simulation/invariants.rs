@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use twinspire_control::{
-    Command, Device, Event, Generation, Incarnation, Job, JobName, Notice, Order, Phase, Rank, Session,
-    State, Wish, WorkerName,
+    Command, Event, Generation, Incarnation, Job, JobName, Notice, Order, Rank, Session, State, WorkerName,
 };
 
 use crate::{ledger::Before, process::Doing, world::World};
@@ -98,55 +97,9 @@ impl World {
         for job in coordinator.state.jobs() {
             self.ledger.check_final(job, event);
         }
-        if matches!(event, Event::Tick) {
-            self.check_nobody_waits_in_vain();
-        }
         self.check_promises();
         if self.ledger.events.is_multiple_of(64) {
             self.check_recorded();
-        }
-    }
-
-    /// G, and the half of H that can be seen from outside: whoever waits could not begin, but for
-    /// workers held for somebody before it.
-    fn check_nobody_waits_in_vain(&self) {
-        let Some(coordinator) = &self.coordinator else { return };
-        let (state, now) = (&coordinator.state, self.clock());
-        let (mut free, mut all) = (BTreeMap::<Device, u32>::new(), BTreeMap::<Device, u32>::new());
-        for (_, worker) in state.workers().filter(|(_, worker)| worker.serves()) {
-            *all.entry(worker.device).or_default() += 1;
-            *free.entry(worker.device).or_default() += u32::from(worker.is_free());
-        }
-        let mut waiting: Vec<&Job> = state
-            .jobs()
-            .filter(|job| {
-                job.phase == Phase::Pending
-                    && job.wish == Wish::Run
-                    && job.not_before.is_none_or(|then| then <= now)
-            })
-            .collect();
-        waiting.sort_by_key(|job| job.rank());
-        let mut held: Vec<Device> = Vec::new();
-        for job in waiting {
-            let stage = *job.remaining.front().expect("G: a job waits for nothing");
-            let (min, max) = stage.workers(job.request.min_workers, job.request.max_workers);
-            let kinds = job.request.device.kinds(stage);
-            let fits = |kind: &Device| (min..max).contains(&free.get(kind).copied().unwrap_or(0));
-            let gathers = now.since(job.since) < self.climate.policy.reconnect && kinds.iter().any(fits);
-            for kind in kinds {
-                let of = |counts: &BTreeMap<Device, u32>| counts.get(kind).copied().unwrap_or(0);
-                let waits = held.contains(kind) || gathers || of(&free) < min;
-                assert!(
-                    waits,
-                    "G: {} waits for {min} of {} free ones: {}",
-                    job.name(),
-                    of(&free),
-                    job.reason
-                );
-                if of(&all) >= min {
-                    held.push(*kind);
-                }
-            }
         }
     }
 

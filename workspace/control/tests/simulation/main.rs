@@ -19,8 +19,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod agenda;
 mod climate;
 mod coordinator;
+mod deeds;
+mod fairness;
 mod faults;
 mod healing;
 mod invariants;
@@ -34,11 +37,14 @@ mod world;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use world::World;
+use world::{Summary, World};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 2400;
@@ -51,7 +57,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Runs a seed; what is wrong, if anything is.
-fn run(seed: u64, traced: bool) -> Result<world::Summary, (String, Vec<String>)> {
+fn run(seed: u64, traced: bool) -> Result<Summary, (String, Vec<String>)> {
     let mut world = World::new(seed, traced);
     match catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(summary) => Ok(summary),
@@ -64,32 +70,31 @@ fn run(seed: u64, traced: bool) -> Result<world::Summary, (String, Vec<String>)>
 }
 
 /// Runs seeds on two threads until there are no more, or one fails.
-fn run_all(next: impl Fn() -> Option<u64> + Sync) -> u64 {
-    let (failed, first, done) = (AtomicBool::new(false), AtomicU64::new(u64::MAX), AtomicU64::new(0));
+fn run_all(next: impl Fn() -> Option<u64> + Sync) -> Summary {
+    let (failed, all) = (AtomicU64::new(u64::MAX), Mutex::new(Summary::default()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) {
+                while failed.load(Ordering::Relaxed) == u64::MAX {
                     let Some(seed) = next() else { break };
-                    if run(seed, false).is_err() {
-                        failed.store(true, Ordering::Relaxed);
-                        first.fetch_min(seed, Ordering::Relaxed);
+                    match run(seed, false) {
+                        Ok(summary) => all.lock().unwrap().add(&summary),
+                        Err(_) => drop(failed.fetch_min(seed, Ordering::Relaxed)),
                     }
-                    done.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
-    if failed.into_inner() {
-        show(first.into_inner());
+    match failed.into_inner() {
+        u64::MAX => all.into_inner().unwrap(),
+        seed => show(seed),
     }
-    done.into_inner()
 }
 
 /// Runs one seed again, with its trace.
-fn show(seed: u64) {
+fn show(seed: u64) -> Summary {
     match run(seed, true) {
-        Ok(summary) => println!("seed {seed} is fine: {summary:?}"),
+        Ok(summary) => summary,
         Err((why, trace)) => {
             let from = trace.len().saturating_sub(if number("SEED").is_some() { usize::MAX } else { SHOWN });
             println!("{}", trace[from..].join("\n"));
@@ -107,10 +112,7 @@ fn whatever_happens_the_invariants_hold_and_everything_comes_to_an_end() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let outcome = catch_unwind(|| match (number("SEED"), number("SOAK")) {
-        (Some(seed), _) => {
-            show(seed);
-            1
-        }
+        (Some(seed), _) => show(seed),
         (None, Some(seconds)) => {
             let first = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() << 24;
             let next = AtomicU64::new(first);
@@ -126,7 +128,7 @@ fn whatever_happens_the_invariants_hold_and_everything_comes_to_an_end() {
     });
     std::panic::set_hook(hook);
     match outcome {
-        Ok(seeds) => println!("{seeds} seeds in {:.1} s", begun.elapsed().as_secs_f64()),
+        Ok(summary) => println!("{:.1} s: {summary:?}", begun.elapsed().as_secs_f64()),
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }

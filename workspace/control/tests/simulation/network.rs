@@ -5,7 +5,7 @@
 
 use twinspire_control::{Event, FromWorker, Generation, Order, Registration, Session};
 
-use crate::world::{Happening, World};
+use crate::{agenda::Happening, world::World};
 
 /// Of a worker, on its way to the coordinator.
 #[derive(Clone, Debug)]
@@ -76,13 +76,13 @@ impl World {
         self.at(due, Happening::Arrive(connection, Box::new(message)));
     }
 
-    pub(crate) fn arrive(&mut self, connection: usize, message: Box<Message>) {
+    pub(crate) fn arrive(&mut self, connection: usize, message: Message) {
         let Connection { coordinator: to, session, up_until, .. } = self.connections[connection];
-        let is_lost = self.now > up_until && !matches!(*message, Message::Left(_));
+        let is_lost = self.now > up_until && !matches!(message, Message::Left(_));
         if is_lost || self.coordinator.as_ref().is_none_or(|there| there.number != to) {
             return;
         }
-        self.apply(match *message {
+        self.apply(match message {
             Message::Register(registration) => Event::Registered(session, registration),
             Message::Say(generation, what) => Event::Said { session, generation, what },
             Message::Left(why) => Event::Left { session, why },

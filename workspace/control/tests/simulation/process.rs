@@ -6,7 +6,7 @@ use twinspire_control::{
     Registration, Stage, WorkerName,
 };
 
-use crate::world::{Happening, World};
+use crate::{agenda::Happening, world::World};
 
 /// One life of a worker's name.
 #[derive(Debug)]
@@ -75,10 +75,10 @@ pub(crate) enum Deed {
 impl World {
     /// A process is started on a host, if none lives there.
     pub(crate) fn start(&mut self, host: usize) {
-        if self.processes.iter().any(|process| process.alive && process.host == host) {
-            return;
+        let lives = |process: &Process| process.alive && process.host == host;
+        if !self.retired.contains(&host) && !self.processes.iter().any(lives) {
+            self.start_another(host);
         }
-        self.start_another(host);
     }
 
     pub(crate) fn start_another(&mut self, host: usize) {

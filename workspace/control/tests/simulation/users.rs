@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use rand::{Rng, seq::IndexedRandom};
 use twinspire_control::{Generation, JobName, Phase, Request, Split, Stage, Verb, Wish, WorkerName};
 
-use crate::{
-    promises::Promised,
-    world::{Happening, World},
-};
+use crate::{agenda::Happening, promises::Promised, world::World};
 
 /// How long an answer is waited for.
 const PATIENCE: u64 = 3000;
@@ -161,7 +158,7 @@ impl World {
         let suits = |stage: Stage| {
             let kinds = request.device.kinds(stage);
             let (min, _) = stage.workers(request.min_workers, request.max_workers);
-            let there = |kind| self.climate.hosts.iter().filter(|device| **device == kind).count() as u32;
+            let there = |kind| self.hosts().filter(|device| *device == kind).count() as u32;
             kinds.iter().any(|kind| there(*kind) >= min)
         };
         if !phase.is_final() && wish != Wish::Cancel && !request.plan.iter().copied().all(suits) {

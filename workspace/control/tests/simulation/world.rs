@@ -1,92 +1,44 @@
 //! Everything there is, and what happens next.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use twinspire_control::{Generation, JobName, Order};
+use twinspire_control::{Generation, JobName};
 
 use crate::{
+    agenda::{Agenda, Happening},
     climate::Climate,
     coordinator::{Coordinator, Store},
     ledger::Ledger,
-    network::{Connection, Message},
-    process::{Deed, Process},
+    network::Connection,
+    process::Process,
     run::Run,
-    users::{Op, User},
+    users::User,
 };
 
-/// What happens at some time.
-#[derive(Clone, Debug)]
-pub(crate) enum Happening {
-    /// The coordinator of this number looks at its clock.
-    Tick(u64),
-    /// A message reaches the coordinator.
-    Arrive(usize, Box<Message>),
-    /// An order reaches a process.
-    Deliver(usize, Generation, Box<Order>),
-    /// A process finds its connection ended.
-    Closed(usize),
-    /// A process was seen to end.
-    Seen(u64, usize),
-    /// A user's request reaches the coordinator; its answer reaches the user.
-    Asked(usize, Op),
-    Answered(usize, u64, Result<(), String>),
-    /// A user thinks of something.
-    User(usize),
-    /// A process is due to say that it lives; to connect; to do something about its task.
-    Beat(usize),
-    Connect(usize),
-    Do(usize, Generation, Deed),
-    /// A generation is due for its next step.
-    Step(Generation),
-    /// Something goes wrong.
-    Fault,
-    /// A process is started on a host; is killed because it did not end in time.
-    Start(usize),
-    Kill(usize),
-    /// A partition ends.
-    Rejoin(usize),
-    /// A coordinator begins.
-    Elect,
-    /// Faults stop.
-    Heal,
-}
-
-#[derive(Debug)]
-struct Due(u64, u64, Happening);
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Due) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
-
-/// What a seed came to.
-#[derive(Debug)]
+/// What seeds came to.
+#[derive(Debug, Default)]
 pub(crate) struct Summary {
-    pub(crate) workers: usize,
-    pub(crate) events: u64,
-    pub(crate) seconds: u64,
-    pub(crate) coordinators: u64,
-    pub(crate) generations: usize,
+    seeds: u64,
+    events: u64,
+    hours: f64,
+    coordinators: u64,
+    processes: u64,
+    generations: u64,
+    checkpoints: u64,
+}
+
+impl Summary {
+    pub(crate) fn add(&mut self, other: &Summary) {
+        self.seeds += other.seeds;
+        self.events += other.events;
+        self.hours += other.hours;
+        self.coordinators += other.coordinators;
+        self.processes += other.processes;
+        self.generations += other.generations;
+        self.checkpoints += other.checkpoints;
+    }
 }
 
 pub(crate) struct World {
@@ -94,14 +46,15 @@ pub(crate) struct World {
     pub(crate) rng: ChaCha8Rng,
     /// Milliseconds since the beginning.
     pub(crate) now: u64,
-    due: BinaryHeap<Reverse<Due>>,
-    events: u64,
+    agenda: Agenda,
     pub(crate) coordinator: Option<Coordinator>,
     pub(crate) coordinators: u64,
     pub(crate) store: Store,
     pub(crate) ledger: Ledger,
     pub(crate) connections: Vec<Connection>,
     pub(crate) processes: Vec<Process>,
+    /// Hosts that were taken away.
+    pub(crate) retired: BTreeSet<usize>,
     pub(crate) runs: BTreeMap<Generation, Run>,
     /// Visible checkpoints: generation and step.
     pub(crate) storage: BTreeMap<JobName, BTreeSet<(Generation, u64)>>,
@@ -121,14 +74,14 @@ impl World {
             climate,
             rng,
             now: 0,
-            due: BinaryHeap::new(),
-            events: 0,
+            agenda: Agenda::default(),
             coordinator: None,
             coordinators: 0,
             store: Store::default(),
             ledger: Ledger::default(),
             connections: Vec::new(),
             processes: Vec::new(),
+            retired: BTreeSet::new(),
             runs: BTreeMap::new(),
             storage: BTreeMap::new(),
             users: Vec::new(),
@@ -153,12 +106,12 @@ impl World {
     }
 
     pub(crate) fn run(&mut self) -> Summary {
-        while let Some(Reverse(Due(at, number, happening))) = self.due.pop() {
-            self.now = at;
-            match self.awake_at(&happening) {
+        while let Some(due) = self.agenda.next() {
+            self.now = due.at;
+            match self.awake_at(&due.happening) {
                 // What comes to whoever is frozen waits, in the order in which it was sent.
-                Some(wakes) if wakes > at => self.due.push(Reverse(Due(wakes, number, happening))),
-                _ => self.happen(happening),
+                Some(wakes) if wakes > self.now => self.agenda.put_off(due, wakes),
+                _ => self.happen(due.happening),
             }
             if self.is_quiet() {
                 break;
@@ -166,18 +119,20 @@ impl World {
         }
         self.check_quiet();
         Summary {
-            workers: self.climate.hosts.len(),
-            events: self.events,
-            seconds: self.now / 1000,
+            seeds: 1,
+            events: self.agenda.events,
+            hours: self.now as f64 / 3_600_000.0,
             coordinators: self.coordinators,
-            generations: self.runs.len(),
+            processes: self.processes.len() as u64,
+            generations: self.runs.len() as u64,
+            checkpoints: self.storage.values().map(|visible| visible.len() as u64).sum(),
         }
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Tick(coordinator) => self.tick(coordinator),
-            Happening::Arrive(connection, message) => self.arrive(connection, message),
+            Happening::Arrive(connection, message) => self.arrive(connection, *message),
             Happening::Seen(coordinator, process) => self.seen(coordinator, process),
             Happening::Asked(user, op) => self.asked(user, op),
             Happening::Answered(user, number, answer) => self.answered(user, number, answer),
@@ -214,8 +169,7 @@ impl World {
     }
 
     pub(crate) fn at(&mut self, time: u64, happening: Happening) {
-        self.events += 1;
-        self.due.push(Reverse(Due(time, self.events, happening)));
+        self.agenda.add(time, happening);
     }
 
     pub(crate) fn after(&mut self, span: u64, happening: Happening) {
