@@ -8,8 +8,8 @@ use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_dataset::{Dataset, Plan, PlanSettings, audit};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, print_json, source::JobArgs};
-use crate::{display::number, shell::Places};
+use super::{CliError, Output, out, source::JobArgs};
+use crate::{display::number, service::Places};
 
 /// Prove from the records of training that every row was trained exactly once an epoch.
 #[derive(Debug, Args)]
@@ -47,12 +47,12 @@ impl Audit {
         let report = records.check(&plan, newest.step.0);
         match self.output {
             Output::Json => {
-                print_json(&json!({ "job": spec.name, "passed": report.passed(), "report": report }))
+                out::json(&json!({ "job": spec.name, "passed": report.passed(), "report": report }))?;
             }
             Output::Text => {
-                println!("{} after {} committed steps:", spec.name, number(report.steps));
-                println!("{}", table(&report));
-                println!("{}", if report.passed() { "passed" } else { "FAILED" });
+                out::line(format_args!("{} after {} committed steps:", spec.name, number(report.steps)))?;
+                out::line(table(&report))?;
+                out::line(if report.passed() { "passed" } else { "FAILED" })?;
             }
         }
         Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })

@@ -7,10 +7,10 @@ use serde_json::json;
 use twinspire_checkpoint::{CheckpointStore, Retention, State, Summary};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, print_json, source::JobArgs};
+use super::{CliError, Output, out, source::JobArgs};
 use crate::{
     display::{clock, number},
-    shell::Places,
+    service::Places,
 };
 
 /// List a job's checkpoints.
@@ -32,14 +32,14 @@ impl Checkpoints {
         let location = Location::parse(&Places::of(&spec).checkpoints)?;
         let all = CheckpointStore::new(location.clone(), Retention::default()).list().await?;
         match self.output {
-            Output::Json => print_json(&json!({
+            Output::Json => out::json(&json!({
                 "uri": location.uri(),
                 "checkpoints": all.iter().map(as_json).collect::<Vec<_>>(),
-            })),
+            }))?,
             Output::Text if all.is_empty() => {
-                println!("{} has no checkpoints in {}", spec.name, location.uri())
+                out::line(format_args!("{} has no checkpoints in {}", spec.name, location.uri()))?;
             }
-            Output::Text => println!("{}", table(&all)),
+            Output::Text => out::line(table(&all))?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use twinspire_dataset::{Dataset as Opened, Manifest};
+use twinspire_dataset::{Dataset as Opened, ManifestFile};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, print_json};
+use super::{CliError, Output, out};
 use crate::display::{clock, number};
 
 /// Look at a dataset.
@@ -50,16 +50,22 @@ impl Dataset {
         if verify {
             opened.verify().await?;
         }
-        match output {
-            Output::Json => print_json(&serde_json::to_value(opened.manifest()).unwrap_or_default()),
-            Output::Text => print!("{}", describe(opened.location().uri(), opened.manifest(), verify)),
-        }
+        show(&opened, verify, output)?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// Writes what a dataset is to standard output.
+pub(super) fn show(dataset: &Opened, verified: bool, output: Output) -> Result<(), CliError> {
+    match output {
+        Output::Json => out::json(&serde_json::to_value(dataset.manifest_file()).unwrap_or_default()),
+        Output::Text => out::text(describe(dataset.location().uri(), dataset.manifest_file(), verified)),
+    }
+}
+
 /// A dataset in words.
-pub(super) fn describe(uri: &str, manifest: &Manifest, verified: bool) -> String {
+fn describe(uri: &str, file: ManifestFile<'_>, verified: bool) -> String {
+    let ManifestFile { manifest, notes } = file;
     let mut lines: Vec<(String, String)> = vec![
         ("dataset".into(), uri.into()),
         ("users".into(), number(manifest.users)),
@@ -112,6 +118,9 @@ pub(super) fn describe(uri: &str, manifest: &Manifest, verified: bool) -> String
     }
     for dropped in &manifest.dropped {
         lines.push(("left out".into(), format!("{}: {} rows", dropped.reason, number(dropped.rows))));
+    }
+    for warning in &notes.warnings {
+        lines.push(("WARNING".into(), warning.clone()));
     }
     lines.push(("shards".into(), number(manifest.shards.len() as u64)));
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();

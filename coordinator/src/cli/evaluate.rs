@@ -3,15 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use twinspire_report::EvaluationReport;
-use twinspire_storage::Location;
+use twinspire_control::{Split, Stage, TaskResult};
 
-use super::{CliError, Output, failure::exit_of, print_json, source::JobArgs};
+use super::{CliError, Output, failure::exit_of, out, source::JobArgs};
 use crate::{
-    core::{Generation, Outcome, Split, Stage, TaskResult},
-    display::number,
-    local::{Run, workers},
-    shell::{Keep, Places},
+    local::{Outcome, Run, workers},
+    service::{Places, Records, ReportFile},
 };
 
 /// Measure a trained job on held-out rows.
@@ -51,17 +48,17 @@ enum SplitArg {
 impl Evaluate {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let spec = self.job.read()?;
+        let split = match self.split {
+            SplitArg::Validation => Split::Validation,
+            SplitArg::Test => Split::Test,
+        };
         let run = Run {
             spec: &spec,
             workers: workers(&spec, self.workers)?,
-            plan: vec![Stage::Prepare, Stage::Evaluate],
-            generation: Generation(0),
-            checkpoint_step: self.step,
-            split: match self.split {
-                SplitArg::Validation => Split::Validation,
-                SplitArg::Test => Split::Test,
-            },
-            keep: Keep::nothing(),
+            plan: vec![Stage::Prepare, Stage::Evaluate { split, step: self.step }],
+            generation: 0,
+            checkpoint: None,
+            records: Records::nothing(),
         };
         let ran = run.run().await?;
         match ran.outcome {
@@ -71,55 +68,15 @@ impl Evaluate {
         }
         for result in &ran.results {
             if let TaskResult::Evaluated { report, split, .. } = result {
-                let file = ReportFile::write(&Places::of(&spec), *split, report).await?;
+                let file = ReportFile::of(&Places::of(&spec), *split, report)?;
                 match self.output {
-                    Output::Json => print_json(&file.json()),
-                    Output::Text => println!("{}\n\nevaluation   {}", file.text(), file.uri()),
+                    Output::Json => out::json(&file.json())?,
+                    Output::Text => {
+                        out::line(format_args!("{}\n\nevaluation   {}", file.text(), file.uri()))?;
+                    }
                 }
             }
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// An evaluation report, kept in the job's run directory.
-pub(super) struct ReportFile {
-    report: EvaluationReport,
-    uri: String,
-}
-
-impl ReportFile {
-    /// Keeps a report as `evaluation-{split}.json`, in place of an earlier one.
-    pub(super) async fn write(places: &Places, split: Split, report: &str) -> Result<ReportFile, CliError> {
-        let unreadable = |why: serde_json::Error| {
-            CliError::new(1, "TW5012", format!("a worker's evaluation report cannot be read: {why}"))
-        };
-        let report: EvaluationReport = serde_json::from_str(report).map_err(unreadable)?;
-        let name = match split {
-            Split::Validation => "evaluation-validation.json",
-            Split::Test => "evaluation-test.json",
-        };
-        let text = report.to_json().map_err(unreadable)?;
-        Location::parse(&places.run)?.put(name, text.into_bytes()).await?;
-        Ok(ReportFile { report, uri: format!("{}/{name}", places.run) })
-    }
-
-    pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::to_value(&self.report).unwrap_or_default()
-    }
-
-    /// A table for people.
-    pub(super) fn text(&self) -> String {
-        let EvaluationReport { split, step, users, items, .. } = &self.report;
-        let split = match split {
-            twinspire_report::Split::Validation => "validation",
-            twinspire_report::Split::Test => "test",
-        };
-        let (step, users, items) = (number(*step), number(*users), number(*items));
-        format!("{split}, step {step}: {users} users, all {items} items ranked\n{}", self.report.table())
-    }
-
-    pub(super) fn uri(&self) -> &str {
-        &self.uri
     }
 }

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use twinspire_control::{Stage, TaskResult};
 
-use super::{CliError, Output, failure::exit_of, print_json, source::JobArgs};
+use super::{CliError, Output, failure::exit_of, out, source::JobArgs};
 use crate::{
-    core::{Generation, Outcome, Split, Stage, TaskResult},
     display::number,
-    local::Run,
-    shell::{Keep, Places},
+    local::{Outcome, Run},
+    service::{Places, Records},
 };
 
 /// Write a trained job's embeddings and weights.
@@ -39,11 +39,10 @@ impl Export {
         let run = Run {
             spec: &spec,
             workers: 1,
-            plan: vec![Stage::Prepare, Stage::Export],
-            generation: Generation(0),
-            checkpoint_step: self.step,
-            split: Split::Test,
-            keep: Keep::nothing(),
+            plan: vec![Stage::Prepare, Stage::Export { step: self.step }],
+            generation: 0,
+            checkpoint: None,
+            records: Records::nothing(),
         };
         let ran = run.run().await?;
         match ran.outcome {
@@ -56,11 +55,11 @@ impl Export {
                 let uri = Places::of(&spec).export;
                 match self.output {
                     Output::Json => {
-                        print_json(&json!({ "job": spec.name, "step": step, "uri": uri, "files": files }))
+                        out::json(&json!({ "job": spec.name, "step": step, "uri": uri, "files": files }))?;
                     }
                     Output::Text => {
-                        println!("{}, step {}, in {uri}:", spec.name, number(*step));
-                        files.iter().for_each(|file| println!("  {file}"));
+                        out::line(format_args!("{}, step {}, in {uri}:", spec.name, number(*step)))?;
+                        files.iter().try_for_each(|file| out::line(format_args!("  {file}")))?;
                     }
                 }
             }

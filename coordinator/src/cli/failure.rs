@@ -2,10 +2,9 @@
 
 use std::fmt::Display;
 
-use crate::{
-    ControlError,
-    core::{Failure, FailureKind},
-};
+use twinspire_control::{Failure, FailureKind};
+
+use crate::{ControlError, display::note};
 
 /// An error with its exit code.
 #[derive(Debug)]
@@ -22,8 +21,8 @@ impl CliError {
 
     pub(crate) fn print(&self) {
         match self.code {
-            Some(code) => eprintln!("error[{code}]: {}", self.message),
-            None => eprintln!("{}", self.message.trim_end()),
+            Some(code) => note(format_args!("error[{code}]: {}", self.message)),
+            None => note(self.message.trim_end()),
         }
     }
 }
@@ -36,9 +35,18 @@ pub(crate) fn exit_of(failure: &Failure) -> u8 {
     }
 }
 
-impl From<ControlError> for CliError {
-    fn from(error: ControlError) -> CliError {
-        CliError::new(if error.is_user_mistake() { 2 } else { 1 }, error.code(), error)
+/// The exit code of a job that failed, by what a coordinator says.
+pub(crate) fn exit_of_kind(kind: twinspire_proto::v1::FailureKind) -> u8 {
+    match kind {
+        twinspire_proto::v1::FailureKind::BadInput => 2,
+        _ => 1,
+    }
+}
+
+/// What a coordinator said no with.
+impl From<tonic::Status> for CliError {
+    fn from(status: tonic::Status) -> CliError {
+        ControlError::from(status).into()
     }
 }
 
@@ -49,37 +57,22 @@ impl From<twinspire_job::JobError> for CliError {
     }
 }
 
-/// The exit code of an error of storage or checkpoints: 2 for places, credentials and permissions
-/// that are wrong, 1 for a server or a disk in trouble. Workers go by the same codes.
-fn exit_of_storage(code: &str) -> u8 {
-    match code {
-        "TW3001" | "TW3002" | "TW3003" | "TW3004" | "TW3005" | "TW3006" | "TW3007" => 2,
-        "TW3101" | "TW3102" | "TW3103" => 2,
-        _ => 1,
-    }
+/// 2 for what the person asking has to mend, 1 for what went wrong on its own. Which is which the
+/// errors know themselves, as workers ask them too.
+macro_rules! errors {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for CliError {
+            fn from(error: $error) -> CliError {
+                CliError::new(if error.is_user_mistake() { 2 } else { 1 }, error.code(), error)
+            }
+        })*
+    };
 }
 
-impl From<twinspire_storage::StorageError> for CliError {
-    fn from(error: twinspire_storage::StorageError) -> CliError {
-        CliError::new(exit_of_storage(error.code()), error.code(), error)
-    }
-}
-
-impl From<twinspire_dataset::DatasetError> for CliError {
-    fn from(error: twinspire_dataset::DatasetError) -> CliError {
-        CliError::new(2, error.code(), error)
-    }
-}
-
-impl From<twinspire_checkpoint::CheckpointError> for CliError {
-    fn from(error: twinspire_checkpoint::CheckpointError) -> CliError {
-        CliError::new(exit_of_storage(error.code()), error.code(), error)
-    }
-}
-
-impl From<twinspire_generate::GenerateError> for CliError {
-    fn from(error: twinspire_generate::GenerateError) -> CliError {
-        let exit = if matches!(error.code(), "TW2090" | "TW2091") { 2 } else { 1 };
-        CliError::new(exit, error.code(), error)
-    }
-}
+errors!(
+    ControlError,
+    twinspire_storage::StorageError,
+    twinspire_dataset::DatasetError,
+    twinspire_checkpoint::CheckpointError,
+    twinspire_generate::GenerateError,
+);

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use twinspire_generate::GenerateSpec;
 
-use super::{CliError, Output, print_json};
+use super::{CliError, Output, out};
 use crate::display::{duration, number};
 
 /// Generate a realistic log and catalogue of any size, with a job file.
@@ -77,9 +77,9 @@ impl Generate {
         std::fs::write(&job, yaml)
             .map_err(|why| CliError::new(1, "TW2092", format!("{}: {why}", job.display())))?;
         match self.output {
-            Output::Json => print_json(&json!({ "summary": summary, "job": job })),
+            Output::Json => out::json(&json!({ "summary": summary, "job": job }))?,
             Output::Text => {
-                println!(
+                out::line(format_args!(
                     "{} events of {} users on {} items in {} ({} MB in {}), made in {}",
                     number(summary.events),
                     number(summary.users),
@@ -88,8 +88,8 @@ impl Generate {
                     number(summary.bytes / 1_000_000),
                     files(summary.event_files),
                     duration(begun.elapsed())
-                );
-                println!("job file: {}; train with: coordinator local {0}", job.display());
+                ))?;
+                out::line(format_args!("job file: {}; train with: coordinator local {0}", job.display()))?;
             }
         }
         Ok(ExitCode::SUCCESS)

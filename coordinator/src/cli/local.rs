@@ -2,6 +2,7 @@
 
 use std::{
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,13 +12,15 @@ use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_job::{JobSpec, resume_conflicts};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, evaluate::ReportFile, failure::exit_of, print_json, source};
+use twinspire_control::{Phase, TaskResult};
+use twinspire_store::{Embedded, StoreError};
+
+use super::{CliError, Output, failure::exit_of, out, source};
 use crate::{
     ControlError,
-    core::{Generation, Outcome, Phase, Split, Stage, TaskResult},
-    display::{duration, number},
-    local::{Run, workers},
-    shell::{Keep, Places, Saved},
+    display::{duration, note, number},
+    local::{Outcome, Run, workers},
+    service::{Places, Records, ReportFile, Saved, plan},
 };
 
 /// Run a job on this machine: prepare, train, evaluate, export.
@@ -53,42 +56,38 @@ impl Local {
         let workers = workers(spec, self.workers)?;
         let places = Places::of(spec);
         // Held until the end: nobody else runs this job here meanwhile.
-        let mut keep = Keep::open(&places, &spec.name).await?;
+        let mut records = open(&places, &spec.name).await?;
         let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
 
+        let mut saved = match records.job(&spec.name).await {
+            // Whatever it says is about to be forgotten.
+            Err(ControlError::BadRecord { .. }) if self.fresh => None,
+            saved => saved?,
+        };
         if self.fresh {
-            start_over(spec, &places, &checkpoints, &mut keep).await?;
+            start_over(spec, &places, &checkpoints, saved.take().is_some()).await?;
+            // Last: were this to be interrupted, it could be said again.
+            records.forget(&spec.name).await?;
         }
+        let there = checkpoints.list().await?;
         let mut generation = checkpoints.highest_generation().await?.map_or(0, |generation| generation.0);
-        if let Some(Saved { spec: earlier, record }) = keep.saved() {
+        if let Some(Saved { spec: earlier, job }) = &saved {
             // A run that never came to a checkpoint, for a mistake in the job file perhaps, leaves
             // nothing that another job could not go on from.
-            if !checkpoints.list().await?.is_empty() {
+            if !there.is_empty() {
                 refuse_changes(earlier, spec)?;
-                if record.phase == Phase::Succeeded && is_same_work(earlier, spec) {
-                    finished(spec, &places, self.output);
+                if job.phase == Phase::Succeeded && is_same_work(earlier, spec) {
+                    finished(spec, &places, self.output)?;
                     return Ok(ExitCode::SUCCESS);
                 }
             }
-            generation = generation.max(record.generation.0);
+            generation = generation.max(job.generation.0);
         }
         source::record(&places, spec)?;
-        keep.begin(spec, Generation(generation)).await?;
+        records.forget_events(&spec.name).await?;
 
-        let mut plan = vec![Stage::Prepare, Stage::Train, Stage::Evaluate];
-        let export = &spec.export;
-        if export.item_embeddings || export.user_embeddings || export.weights || export.torchscript {
-            plan.push(Stage::Export);
-        }
-        let run = Run {
-            spec,
-            workers,
-            plan,
-            generation: Generation(generation),
-            checkpoint_step: None,
-            split: Split::Test,
-            keep,
-        };
+        let checkpoint = there.iter().map(|checkpoint| checkpoint.step.0).max();
+        let run = Run { spec, workers, plan: plan(spec), generation, checkpoint, records };
         let ran = run.run().await?;
         match ran.outcome {
             Outcome::Succeeded => {
@@ -97,15 +96,26 @@ impl Local {
             }
             Outcome::Failed(failure) => {
                 if self.output == Output::Json {
-                    print_json(&json!({ "job": spec.name, "outcome": "failed", "failure": failure }));
+                    out::json(&json!({ "job": spec.name, "outcome": "failed", "failure": failure }))?;
                 }
                 Ok(ExitCode::from(exit_of(&failure)))
             }
             Outcome::Stopped { reason } => {
-                eprintln!("{}: {reason}; the same command again goes on", spec.name);
+                note(format_args!("{}: {reason}; the same command again goes on", spec.name));
                 Ok(ExitCode::from(130))
             }
         }
+    }
+}
+
+/// The job's state file, which only one coordinator at a time can have open.
+async fn open(places: &Places, job: &str) -> Result<Records, ControlError> {
+    match Embedded::open(&places.state_file()).await {
+        Ok(store) => Ok(Records::over(Arc::new(store))),
+        Err(error @ StoreError::InUse { .. }) => {
+            Err(ControlError::Busy { job: job.into(), why: error.to_string() })
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -114,19 +124,19 @@ async fn start_over(
     spec: &JobSpec,
     places: &Places,
     checkpoints: &CheckpointStore,
-    keep: &mut Keep,
+    was_run: bool,
 ) -> Result<(), CliError> {
     let there = checkpoints.list().await?.len();
-    if there == 0 && keep.saved().is_none() {
+    if there == 0 && !was_run {
         return Ok(());
     }
-    eprintln!(
+    note(format_args!(
         "{}: starting over: removing {} in {} and the metrics, records, exports and state in {} (the dataset stays)",
         spec.name,
         if there == 1 { "1 checkpoint".into() } else { format!("{there} checkpoints") },
         checkpoints.location().uri(),
         places.run,
-    );
+    ));
     // Places that the job file names may hold other things too: there, only what is ours goes.
     for directory in checkpoints.location().list_dirs().await? {
         let is_ours = directory.strip_prefix("step-").is_some_and(|step| step.parse::<u64>().is_ok());
@@ -147,8 +157,6 @@ async fn start_over(
             run.delete(&entry.name).await?;
         }
     }
-    // Last: were this to be interrupted, it could be said again.
-    keep.forget().await?;
     Ok(())
 }
 
@@ -168,18 +176,18 @@ fn is_same_work(earlier: &JobSpec, now: &JobSpec) -> bool {
     length(earlier) == length(now) && earlier.evaluate == now.evaluate && earlier.export == now.export
 }
 
-fn finished(spec: &JobSpec, places: &Places, output: Output) {
+fn finished(spec: &JobSpec, places: &Places, output: Output) -> Result<(), CliError> {
     let more = match (spec.train.steps, spec.train.epochs) {
         (Some(steps), _) => format!("--set train.steps={}", steps * 2),
         (None, epochs) => format!("--set train.epochs={}", epochs.unwrap_or(1) * 2),
     };
     let name = &spec.name;
     match output {
-        Output::Json => print_json(&json!({ "job": name, "outcome": "already_finished", "run": places.run })),
-        Output::Text => println!(
+        Output::Json => out::json(&json!({ "job": name, "outcome": "already_finished", "run": places.run })),
+        Output::Text => out::line(format_args!(
             "{name} is finished already; its results are in {}.\nTrain on with {more}, or start over with --fresh.",
             places.run
-        ),
+        )),
     }
 }
 
@@ -197,14 +205,14 @@ async fn report(
         match result {
             TaskResult::Trained { step, .. } => trained = *step,
             TaskResult::Evaluated { report, split, .. } => {
-                evaluation = Some(ReportFile::write(places, *split, report).await?);
+                evaluation = Some(ReportFile::of(places, *split, report)?);
             }
             TaskResult::Exported { files: written, .. } => files.clone_from(written),
             TaskResult::Prepared { .. } => {}
         }
     }
     if output == Output::Json {
-        print_json(&json!({
+        return out::json(&json!({
             "job": spec.name,
             "outcome": "succeeded",
             "steps": trained,
@@ -214,17 +222,17 @@ async fn report(
             "checkpoints": places.checkpoints,
             "export": files,
         }));
-        return Ok(());
     }
-    println!("{}: done, {} steps, in {}\n", spec.name, number(trained), duration(took));
+    let (steps, run) = (number(trained), &places.run);
+    out::line(format_args!("{}: done, {steps} steps, in {}\n", spec.name, duration(took)))?;
     if let Some(evaluation) = &evaluation {
-        println!("{}\n", evaluation.text());
-        println!("evaluation   {}", evaluation.uri());
+        out::line(format_args!("{}\n", evaluation.text()))?;
+        out::line(format_args!("evaluation   {}", evaluation.uri()))?;
     }
-    println!("checkpoints  {}", places.checkpoints);
-    println!("metrics      {}/metrics.jsonl (tensorboard --logdir {0}/tensorboard)", places.run);
+    out::line(format_args!("checkpoints  {}", places.checkpoints))?;
+    out::line(format_args!("metrics      {run}/metrics.jsonl (tensorboard --logdir {run}/tensorboard)"))?;
     if !files.is_empty() {
-        println!("export       {}", places.export);
+        out::line(format_args!("export       {}", places.export))?;
     }
     Ok(())
 }

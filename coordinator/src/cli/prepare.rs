@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use twinspire_control::{Stage, TaskResult};
 use twinspire_dataset::Dataset;
 use twinspire_storage::Location;
 
-use super::{CliError, Output, dataset::describe, failure::exit_of, print_json, source::FileArgs};
+use super::{CliError, Output, dataset::show, failure::exit_of, source::FileArgs};
 use crate::{
-    core::{Generation, Outcome, Split, Stage, TaskResult},
-    local::Run,
-    shell::Keep,
+    local::{Outcome, Run},
+    service::Records,
 };
 
 /// Only turn the job's log into a dataset.
@@ -36,10 +36,9 @@ impl Prepare {
             spec: job.spec(),
             workers: 1,
             plan: vec![Stage::Prepare],
-            generation: Generation(0),
-            checkpoint_step: None,
-            split: Split::Test,
-            keep: Keep::nothing(),
+            generation: 0,
+            checkpoint: None,
+            records: Records::nothing(),
         };
         let ran = run.run().await?;
         match ran.outcome {
@@ -50,10 +49,7 @@ impl Prepare {
         for result in &ran.results {
             if let TaskResult::Prepared { dataset_uri, .. } = result {
                 let dataset = Dataset::open(Location::parse(dataset_uri)?).await?;
-                match self.output {
-                    Output::Json => print_json(&serde_json::to_value(dataset.manifest()).unwrap_or_default()),
-                    Output::Text => print!("{}", describe(dataset_uri, dataset.manifest(), false)),
-                }
+                show(&dataset, false, self.output)?;
             }
         }
         Ok(ExitCode::SUCCESS)

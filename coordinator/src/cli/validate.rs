@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use twinspire_job::{JobFile, Override};
 
-use super::{CliError, Output, print_json, source::FileArgs};
+use super::{CliError, Output, out};
 
 /// Check a job file.
 #[derive(Debug, Args)]
@@ -14,8 +15,13 @@ Examples:
   coordinator validate job.yaml --explain             every field with its value and meaning
   coordinator validate --schema > job.schema.json     for editors")]
 pub(crate) struct Validate {
-    #[command(flatten)]
-    job: Option<FileArgs>,
+    /// The job file (YAML).
+    #[arg(value_name = "JOB.YAML", required_unless_present = "schema")]
+    file: Option<String>,
+
+    /// Set a field of the job, over what the file says; may be given several times.
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    set: Vec<Override>,
 
     /// Write the job with every default filled in and explained.
     #[arg(long)]
@@ -33,17 +39,17 @@ pub(crate) struct Validate {
 impl Validate {
     pub(super) fn run(self) -> Result<ExitCode, CliError> {
         if self.schema {
-            print_json(&twinspire_job::schema());
+            out::json(&twinspire_job::schema())?;
             return Ok(ExitCode::SUCCESS);
         }
-        let Some(job) = self.job else {
+        let Some(file) = self.file else {
             return Err(CliError::new(2, "TW1001", "no job file was named: coordinator validate JOB.YAML"));
         };
-        let job = job.read()?;
+        let job = JobFile::read(file, &self.set)?;
         match (self.explain, self.output) {
-            (true, _) => print!("{}", job.explain()),
-            (false, Output::Json) => print_json(&serde_json::to_value(job.spec()).unwrap_or_default()),
-            (false, Output::Text) => println!("{}: the job file is valid", job.spec().name),
+            (true, _) => out::text(job.explain())?,
+            (false, Output::Json) => out::json(&serde_json::to_value(job.spec()).unwrap_or_default())?,
+            (false, Output::Text) => out::line(format_args!("{}: the job file is valid", job.spec().name))?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -3,7 +3,9 @@
 
 mod format;
 mod line;
+mod note;
 mod screen;
 
 pub use format::{clock, duration, number};
+pub use note::note;
 pub use screen::Screen;

@@ -7,14 +7,15 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use twinspire_control::{
+    Failure, FailureKind, Notice, Phase, Progress, Started, TaskResult, WorkerName,
+};
+use twinspire_processes::tail;
 
 use super::{
     format::{clock, number},
     line::Line,
-};
-use crate::{
-    core::{Failure, FailureKind, Notice, Phase, Progress, Started, TaskResult},
-    shell::tail,
+    note::note,
 };
 
 /// Between two plain progress lines.
@@ -32,6 +33,8 @@ pub struct Screen {
     plain_at: Option<Instant>,
     line: Line,
     last: Option<Phase>,
+    /// Worker and code of the failure whose log was shown last, since the job last got further.
+    told: Option<(Option<WorkerName>, String)>,
 }
 
 impl Screen {
@@ -48,7 +51,16 @@ impl Screen {
             bar
         });
         let line = Line::default();
-        Screen { job: job.to_owned(), logs, begun: Instant::now(), bar, plain_at: None, line, last: None }
+        Screen {
+            job: job.to_owned(),
+            logs,
+            begun: Instant::now(),
+            bar,
+            plain_at: None,
+            line,
+            last: None,
+            told: None,
+        }
     }
 
     /// Shows a notice.
@@ -71,24 +83,30 @@ impl Screen {
                 ));
                 self.line.validated = Some(validated.clone());
             }
-            Notice::Committed { step } => tracing::info!(step, "checkpoint"),
+            Notice::Committed { step } => {
+                self.told = None;
+                tracing::info!(step, "checkpoint");
+            }
             Notice::CheckpointFailed { step, message } => self.say(&format!(
                 "WARNING: the checkpoint of step {} could not be written, training goes on: {message}",
                 number(*step)
             )),
             Notice::Retrying { failure, retry, of, after } => {
                 self.say(&format!("{} [{}]", failure.message, failure.code));
-                self.log_of(failure, LOG_LINES / 4);
+                if self.is_news(failure) {
+                    self.log_of(failure, LOG_LINES / 4);
+                }
                 let pause = match after.as_secs() {
                     0 => String::new(),
                     seconds => format!(" in {seconds} s"),
                 };
-                self.say(&format!(
-                    "starting the workers again{pause} (retry {retry} of {of} without progress)"
-                ));
+                self.say(&format!("trying again{pause} (retry {retry} of {of} without progress)"));
             }
-            Notice::Stopping { reason } => self.say(&format!("stopping: {reason} (Ctrl-C again to kill)")),
-            Notice::Done(result) => self.done(result),
+            Notice::Assigned { .. } | Notice::Stopping { .. } => {}
+            Notice::Done(result) => {
+                self.told = None;
+                self.done(result);
+            }
             Notice::Refused { reason } => tracing::warn!(reason, "a message was refused"),
         }
     }
@@ -97,8 +115,8 @@ impl Screen {
     pub fn say(&self, text: &str) {
         let line = format!("{}: {text}", self.job);
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| note(line)),
+            None => note(line),
         }
     }
 
@@ -109,8 +127,15 @@ impl Screen {
         }
     }
 
+    /// Whether a failure is another one than the last: the same again, after every retry of a
+    /// storage that is down, has the same to say in its log.
+    fn is_news(&mut self, failure: &Failure) -> bool {
+        let failure = (failure.worker.clone(), failure.code.clone());
+        self.told.replace(failure.clone()) != Some(failure)
+    }
+
     /// The last lines of the log of the worker a failure happened to.
-    pub fn log_of(&self, failure: &Failure, lines: usize) {
+    fn log_of(&self, failure: &Failure, lines: usize) {
         let Some(worker) = &failure.worker else { return };
         let log = self.logs.join(format!("{worker}.log"));
         let last = tail(&log, lines);
@@ -128,7 +153,7 @@ impl Screen {
         if failure.kind != FailureKind::BadInput {
             self.log_of(failure, LOG_LINES);
         }
-        eprintln!("error[{}]: {}", failure.code, failure.message);
+        note(format_args!("error[{}]: {}", failure.code, failure.message));
     }
 
     fn phase(&mut self, phase: Phase, reason: &str) {
@@ -177,12 +202,10 @@ impl Screen {
 
     fn done(&self, result: &TaskResult) {
         match result {
-            TaskResult::Prepared { dataset_uri, reused: true, .. } => {
-                self.say(&format!("the dataset is there already: {dataset_uri}"));
-            }
-            TaskResult::Prepared { dataset_uri, warnings, .. } => {
+            TaskResult::Prepared { dataset_uri, reused, warnings, .. } => {
                 warnings.iter().for_each(|warning| self.say(&format!("WARNING: {warning}")));
-                self.say(&format!("dataset: {dataset_uri}"));
+                let what = if *reused { "the dataset is there already" } else { "dataset" };
+                self.say(&format!("{what}: {dataset_uri}"));
             }
             TaskResult::Trained { step, ended_early, stopped, .. } => {
                 let step = number(*step);
@@ -195,5 +218,29 @@ impl Screen {
             // Shown by the command, on standard output.
             TaskResult::Evaluated { .. } | TaskResult::Exported { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_failure_again_is_no_news_until_the_job_got_further() {
+        let mut screen = Screen::new("beauty", PathBuf::new());
+        let failure = |worker: &str, code: &str| Failure {
+            code: code.into(),
+            message: format!("{worker} failed"),
+            kind: FailureKind::Storage,
+            worker: Some(worker.into()),
+        };
+        let down = failure("worker-0", "TW3009");
+        assert!(screen.is_news(&down));
+        assert!(!screen.is_news(&down));
+        assert!(screen.is_news(&failure("worker-1", "TW3009")), "another worker's log");
+        assert!(screen.is_news(&failure("worker-1", "TW3008")), "another failure");
+        assert!(!screen.is_news(&failure("worker-1", "TW3008")));
+        screen.show(&Notice::Committed { step: 10 });
+        assert!(screen.is_news(&failure("worker-1", "TW3008")));
     }
 }

@@ -19,9 +19,9 @@ everything else has a default:
 ```yaml
 name: my-job
 log: {uri: events.parquet}          # user_id, item_id, timestamp
-towers:
-  item: {encoder: id, id_embedding: table}
 ```
+
+Without a `catalogue` the item tower is an embedding of each item's id.
 
 - `coordinator validate job.yaml` reports everything that is wrong with a file, each mistake with its line, column,
   field, reason and remedy; `--explain` prints the job with every default filled in.
@@ -108,6 +108,8 @@ changed: if it cannot be, you are told.
 
 | field | when | then |
 |---|---|---|
+| `towers.item.encoder` | there is no `catalogue` | `id` |
+| `towers.item.id_embedding` | `encoder` is `id` | `table` |
 | `towers.user.time.*`, `towers.user.window` | `log.columns.timestamp` is null | off; `0s`: no window |
 | `towers.user.surface_dim`, `.duration`, `.action_dim` | the log has no such column | not read |
 | `towers.item.ffn`, `towers.user.ffn` | always | 4 x `d_model` |

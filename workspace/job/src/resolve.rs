@@ -7,6 +7,8 @@
 //!
 //! | field | not mentioned | value |
 //! |---|---|---|
+//! | `towers.item.encoder` | no `catalogue`, no `towers.item.features` | `id` |
+//! | `towers.item.id_embedding` | `encoder: id` | `table` |
 //! | `towers.user.time.*`, `.window` | no `log.columns.timestamp` | off; 0s (no window) |
 //! | `towers.user.surface_dim`, `.duration`, `.action_dim` | no such column | not read |
 //! | `towers.*.ffn` | or 0 | 4 x `d_model` |
@@ -19,7 +21,10 @@
 
 use std::time::Duration;
 
-use crate::spec::{BestMetric, JobSpec, LogQ, NegativesMode, OptimizerKind, OptimizerSpec, SplitSpec};
+use crate::spec::{
+    BestMetric, IdEmbedding, ItemEncoder, JobSpec, LogQ, NegativesMode, OptimizerKind, OptimizerSpec,
+    SplitSpec,
+};
 use crate::units::Span;
 
 /// Passes over the dataset when the job does not say.
@@ -27,12 +32,25 @@ const EPOCHS: u32 = 10;
 
 /// Fills in what follows from the rest. `mentions` tells whether the user gave a field.
 pub(crate) fn resolve(mut spec: JobSpec, mentions: &dyn Fn(&str) -> bool) -> JobSpec {
+    items(&mut spec, mentions);
     columns(&mut spec, mentions);
     widths(&mut spec, mentions);
     sampling(&mut spec, mentions);
     training(&mut spec, mentions);
     evaluation(&mut spec, mentions);
     spec
+}
+
+/// Items without features are known by their id.
+fn items(spec: &mut JobSpec, mentions: &dyn Fn(&str) -> bool) {
+    let tower = &mut spec.towers.item;
+    let features = tower.features.as_deref().unwrap_or_default();
+    if spec.catalogue.is_none() && features.is_empty() && !mentions("towers.item.encoder") {
+        tower.encoder = ItemEncoder::Id;
+    }
+    if tower.encoder == ItemEncoder::Id && !mentions("towers.item.id_embedding") {
+        tower.id_embedding = IdEmbedding::Table;
+    }
 }
 
 fn columns(spec: &mut JobSpec, mentions: &dyn Fn(&str) -> bool) {

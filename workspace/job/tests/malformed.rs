@@ -292,15 +292,22 @@ fn fields_that_do_not_go_together() {
 fn towers_that_cannot_be_built() {
     let features = "catalogue: {uri: i, features: [{name: title, type: text}]}\n";
     let cases: &[(&str, Expected)] = &[
-        ("", ("TW1010", 1, 1, "towers.item", "towers.item.encoder: id")),
-        ("towers: {item: {encoder: id}}\n", ("TW1010", 3, 10, "towers.item.id_embedding", "table")),
+        ("catalogue: {uri: i}\n", ("TW1010", 1, 1, "towers.item", "towers.item.encoder: id")),
+        (
+            "towers: {item: {encoder: transformer}}\n",
+            ("TW1010", 3, 10, "towers.item", "describe features under catalogue.features"),
+        ),
+        (
+            "towers: {item: {id_embedding: none}}\n",
+            ("TW1010", 3, 31, "towers.item.id_embedding", "set towers.item.id_embedding to table"),
+        ),
         (
             "towers: {item: {encoder: mlp, features: []}}\n",
             ("TW1010", 3, 10, "towers.item", "nothing to read"),
         ),
         (
-            "towers: {item: {id_embedding: table, d_model: 100}}\n",
-            ("TW1010", 3, 47, "towers.item.d_model", "use 96 or 104"),
+            "towers: {item: {encoder: transformer, id_embedding: table, d_model: 100}}\n",
+            ("TW1010", 3, 69, "towers.item.d_model", "use 96 or 104"),
         ),
         (
             "towers: {item: {id_embedding: table}, user: {d_model: 4, heads: 8}}\n",
@@ -419,7 +426,7 @@ log:
   uri: gs://b/x
   columns: {user: item_id}
 towers:
-  item: {encoder: id}
+  item: {encoder: id, id_embedding: none}
 train:
   global_batch: 100
   steps: 10
@@ -434,7 +441,7 @@ train:
             ("TW1005", 2, 7, "seed", "write a whole number"),
             ("TW1011", 5, 8, "log.uri", "`gs://` is not supported"),
             ("TW1009", 6, 3, "log.columns.item", "the user already"),
-            ("TW1010", 8, 3, "towers.item.id_embedding", "table"),
+            ("TW1010", 8, 37, "towers.item.id_embedding", "table"),
             ("TW1010", 10, 17, "train.global_batch", "use 99 or 102"),
             ("TW1010", 11, 10, "train.steps", "leave one of them out"),
             ("TW1006", 13, 21, "train.optimizer.kind", "did you mean `sgd`?"),

@@ -3,11 +3,43 @@
 
 use std::time::Duration;
 
-use twinspire_job::{BestMetric, JobFile, JobSpec, LogQ, OptimizerKind, SplitSpec, TimeFeatures};
+use twinspire_job::{
+    BestMetric, IdEmbedding, ItemEncoder, JobFile, JobSpec, LogQ, OptimizerKind, SplitSpec, TimeFeatures,
+};
 
 fn job(rest: &str) -> JobSpec {
     let text = format!("name: demo\ntowers: {{item: {{id_embedding: table}}}}\n{rest}");
     JobFile::parse(&text, "job.yaml", &[]).unwrap().into_spec()
+}
+
+#[test]
+fn a_job_without_a_catalogue_knows_items_by_their_id() {
+    let text = "name: my-job\nlog: {uri: events.parquet, columns: {user: u, item: i}}\n";
+    let file = JobFile::parse(text, "job.yaml", &[]).unwrap();
+    let item = &file.spec().towers.item;
+    assert_eq!((item.encoder, item.id_embedding), (ItemEncoder::Id, IdEmbedding::Table));
+    let explained = file.explain();
+    assert!(
+        explained.contains("encoder: id\n") && explained.contains("id_embedding: table\n"),
+        "{explained}"
+    );
+}
+
+#[test]
+fn what_is_said_about_the_item_tower_is_kept() {
+    let item = |rest: &str| {
+        let text = format!("name: a\nlog: {{uri: a}}\n{rest}");
+        let item = JobFile::parse(&text, "job.yaml", &[]).unwrap().into_spec().towers.item;
+        (item.encoder, item.id_embedding)
+    };
+    let hashed = "towers: {item: {id_embedding: hash}}\n";
+    assert_eq!(item(hashed), (ItemEncoder::Id, IdEmbedding::Hash));
+    let mlp = "towers: {item: {encoder: mlp, id_embedding: table}}\n";
+    assert_eq!(item(mlp), (ItemEncoder::Mlp, IdEmbedding::Table));
+    let catalogue = "catalogue: {uri: i, features: [{name: title, type: text}]}\n";
+    assert_eq!(item(catalogue), (ItemEncoder::Transformer, IdEmbedding::None));
+    let ignored = format!("{catalogue}towers: {{item: {{encoder: id}}}}\n");
+    assert_eq!(item(&ignored), (ItemEncoder::Id, IdEmbedding::Table));
 }
 
 #[test]

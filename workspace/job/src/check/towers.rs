@@ -47,8 +47,8 @@ pub(super) fn item(spec: &JobSpec, found: &mut Findings) {
                     Code::Combination,
                     "towers.item",
                     "the item tower has nothing to read",
-                    "name features in the catalogue, or set towers.item.encoder: id and \
-                     towers.item.id_embedding: table",
+                    "describe features under catalogue.features, or set towers.item.encoder: id \
+                     (an embedding of each item's id)",
                 )
                 .because("there are no catalogue features and no id embedding")
                 .with(&["catalogue", "catalogue.features"]);

@@ -57,9 +57,14 @@ impl Places {
         self.local.join("state.redb")
     }
 
-    /// The workers' logs.
+    /// The logs of local mode's worker processes.
     pub fn logs(&self) -> PathBuf {
         self.local.join("logs")
+    }
+
+    /// The log of one of them.
+    pub fn log_of(&self, worker: &str) -> PathBuf {
+        self.logs().join(format!("{worker}.log"))
     }
 }
 
