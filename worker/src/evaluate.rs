@@ -59,6 +59,7 @@ pub(crate) fn measure(
     let mut done = 0;
     let mut unknown = 0;
     while let Some(batch) = reader.next()? {
+        task.go_on()?;
         unknown += batch.without_history.len();
         done = batch.rows.iter().map(|row| row + 1 - mine.start).max().unwrap_or(done).max(done);
         retrieval.add(&held_out(batch, task.spec.evaluate.seen));

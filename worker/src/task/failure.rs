@@ -28,6 +28,23 @@ impl TaskError {
         TaskError::of("TW5207", format_args!("the task panicked: {message}; see the worker's log"))
     }
 
+    /// The coordinator told the worker to let go of the task.
+    pub(crate) fn given_up() -> TaskError {
+        TaskError::of("TW5211", "the task was given up, as the coordinator said")
+    }
+
+    /// The order to commit the last checkpoint did not come.
+    pub(crate) fn no_commit(step: u64, waited: Duration) -> TaskError {
+        let minutes = waited.as_secs() / 60;
+        TaskError::of(
+            "TW5210",
+            format_args!(
+                "all of the checkpoint of step {step} that is this worker's is written, but within {minutes} minutes \
+                 the coordinator did not say that all of it is"
+            ),
+        )
+    }
+
     /// Rank 0 did not say where to meet.
     pub(crate) fn nobody_there(waited: Duration) -> TaskError {
         let seconds = waited.as_secs();
@@ -67,7 +84,7 @@ impl TaskError {
 /// | TW1, TW2 | the job file or the data is wrong |
 /// | TW2020, TW2022 | a disk or a server that inputs are on is in trouble |
 /// | TW3001-TW3007, TW3101-TW3103 | so are places, credentials, checkpoints asked for |
-/// | the rest of TW3 | storage |
+/// | the rest of TW3, TW5210 | storage |
 /// | TW4102-TW4105 | a peer is gone |
 /// | TW4003-TW4005, TW5208, TW5209 | the job asks for what cannot be |
 /// | everything else | a program or a training gone wrong |
@@ -80,7 +97,7 @@ fn kind_of(code: &str) -> FailureKind {
             FailureKind::BadInput
         }
         b"TW3104" | b"TW3105" => FailureKind::Internal,
-        [b'T', b'W', b'3', ..] => FailureKind::Storage,
+        b"TW5210" | [b'T', b'W', b'3', ..] => FailureKind::Storage,
         b"TW4102" | b"TW4103" | b"TW4104" | b"TW4105" => FailureKind::LostPeer,
         b"TW4003" | b"TW4004" | b"TW4005" | b"TW5208" | b"TW5209" => FailureKind::BadInput,
         _ => FailureKind::Internal,

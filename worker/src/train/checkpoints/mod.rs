@@ -6,55 +6,38 @@
 //! rank 0        manifest ─► "committed" ─► what retention does not keep is deleted
 //! ```
 //!
-//! Training waits for the copy only, and for the part before, should that still be under way. When
-//! a checkpoint cannot be written training goes on, loudly; only the last one of a task must
-//! succeed.
+//! Training waits for the copy only, and a little for the part before, should that still be under
+//! way. When a checkpoint cannot be written, or the coordinator is away and cannot have it
+//! committed, training goes on, loudly; only the last one of a task must succeed, and for the
+//! coordinator it waits as long as that is away.
+
+mod commit;
+mod part;
+mod pending;
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::task::AbortOnDropHandle;
 use twinspire_checkpoint::{
-    CheckpointError, CheckpointStore, Generation, Manifest, PartInfo, Patience, Step, TensorInfo,
-    TensorSlice, slice_range,
+    CheckpointError, CheckpointStore, Generation, TensorInfo, TensorSlice, slice_range,
 };
 use twinspire_dataset::{LaneBatch, audit};
-use twinspire_proto::v1::{CheckpointCommitted, CheckpointFailed, CheckpointPart, worker_message::Body};
+use twinspire_proto::v1::{CheckpointFailed, worker_message::Body};
 use twinspire_storage::Location;
 use twinspire_towers::NamedTensor;
 
+use self::{
+    commit::{Commits, Draft},
+    part::{Records, Unwritten, Writing},
+};
 use super::standing::Standing;
 use crate::{
     model::{Loaded, dtype, identity},
-    task::{Commit, Control, Link, Task, TaskError},
+    task::{Control, Task, TaskError},
 };
-
-/// What rank 0 writes into a manifest besides the parts.
-#[derive(Clone, Debug)]
-struct Draft {
-    tensors: Vec<TensorInfo>,
-    epoch: u32,
-    lanes: u32,
-    spec: String,
-    dataset: String,
-    metrics: BTreeMap<String, f64>,
-    extra: serde_json::Value,
-}
-
-type Drafts = Arc<Mutex<BTreeMap<u64, Draft>>>;
-
-/// How the newest commit ended: its step, and why it failed.
-type Concluded = Option<(u64, Option<TaskFailure>)>;
-
-/// A failure that can be told twice.
-#[derive(Clone, Debug)]
-struct TaskFailure {
-    code: &'static str,
-    message: String,
-}
 
 /// Writes the checkpoints of this rank, and commits those of all ranks if it is the first.
 pub(super) struct Checkpoints {
@@ -62,40 +45,57 @@ pub(super) struct Checkpoints {
     store: CheckpointStore,
     generation: u64,
     every: Duration,
+    /// Training waits no longer than this for the part before: the other ranks wait meanwhile, in
+    /// a collective that has a time-out.
+    stall: Duration,
     audit: audit::AuditPart,
-    in_flight: Option<JoinHandle<Result<(), CheckpointError>>>,
+    /// Of parts that could not be written: the next one writes them.
+    unrecorded: Vec<Records>,
+    in_flight: Option<InFlight>,
     /// The newest that was begun.
     begun: Option<u64>,
     begun_at: Instant,
-    drafts: Drafts,
-    concluded: watch::Receiver<Concluded>,
+    /// Of rank 0.
+    commits: Option<Arc<Commits>>,
+    _committer: Option<AbortOnDropHandle<()>>,
+}
+
+struct InFlight {
+    step: u64,
+    writing: AbortOnDropHandle<Result<(), Unwritten>>,
+}
+
+/// What became of the part in flight.
+enum Settled {
+    Written,
+    Failed(CheckpointError),
+    /// The part of this step is still being written.
+    UnderWay(u64),
 }
 
 impl Checkpoints {
     pub(super) fn start(task: &Task, loaded: &Loaded) -> Result<Checkpoints, TaskError> {
-        let drafts = Drafts::default();
-        let (conclude, concluded) = watch::channel(None);
-        if let (true, Some(commits)) = (task.is_first(), task.orders.take_commits()) {
-            let committer = Committer {
-                store: loaded.checkpoints.clone(),
-                generation: Generation(task.generation),
-                link: task.link.clone(),
-                drafts: Arc::clone(&drafts),
-                conclude,
-            };
-            task.runtime.spawn(committer.run(commits));
+        let mut committing = None;
+        if let (true, Some(orders)) = (task.is_first(), task.orders.take_commits()) {
+            let generation = Generation(task.generation);
+            let commits = Arc::new(Commits::new(loaded.checkpoints.clone(), generation, task.link.clone()));
+            let committer = task.runtime.spawn(Arc::clone(&commits).run(orders));
+            committing = Some((commits, AbortOnDropHandle::new(committer)));
         }
+        let (commits, committer) = committing.unzip();
         Ok(Checkpoints {
             run: Location::parse(&task.places.run)?,
             store: loaded.checkpoints.clone(),
             generation: task.generation,
             every: task.spec.checkpoint.every.0,
+            stall: Duration::from_millis(task.assign.collective_timeout_ms) / 4,
             audit: audit::AuditPart::default(),
+            unrecorded: Vec::new(),
             in_flight: None,
             begun: None,
             begun_at: Instant::now(),
-            drafts,
-            concluded,
+            commits,
+            _committer: committer,
         })
     }
 
@@ -106,35 +106,39 @@ impl Checkpoints {
         }
     }
 
-    /// Rank 0 wishes for a checkpoint when it is time for one and the one before is committed.
+    /// Rank 0 wishes for a checkpoint when it is time for one and the one before is committed, or
+    /// there is nobody to say that it may be.
     pub(super) fn wish(&self, task: &Task) -> Control {
+        let Some(commits) = &self.commits else { return Control::GO_ON };
         let due = self.every > Duration::ZERO && self.begun_at.elapsed() >= self.every;
-        if task.is_first() && due && self.last_is_concluded() { Control::CHECKPOINT } else { Control::GO_ON }
+        let concluded = self.begun.is_none_or(|begun| commits.is_concluded(begun));
+        if due && (concluded || !task.link.is_connected()) { Control::CHECKPOINT } else { Control::GO_ON }
     }
 
-    fn last_is_concluded(&self) -> bool {
-        match (&*self.concluded.borrow(), self.begun) {
-            (_, None) => true,
-            (Some((concluded, _)), Some(begun)) => *concluded >= begun,
-            (None, Some(_)) => false,
-        }
-    }
-
-    /// Copies this rank's share of the state and writes it in the background.
+    /// Copies this rank's share of the state and writes it in the background. The last one of a
+    /// task waits for the part before as long as that takes; another is left out when that takes
+    /// too long.
     pub(super) fn begin(
         &mut self,
         task: &Task,
         loaded: &Loaded,
         standing: &Standing,
+        is_last: bool,
     ) -> Result<(), TaskError> {
-        // Its failure was told; the next may succeed.
-        let _ = self.settle(task);
         let step = loaded.trainer.step_number();
+        self.begun_at = Instant::now();
+        if let Settled::UnderWay(before) = self.settle(task, (!is_last).then_some(self.stall))? {
+            let message =
+                format!("worker {} is still writing its part of that of step {before}", task.assign.rank);
+            tracing::warn!(step, "no checkpoint: {message}");
+            task.link.say(Body::CheckpointFailed(CheckpointFailed { step, message }));
+            return Ok(());
+        }
         let (rank, world) = (task.assign.rank as usize, task.assign.world as usize);
         let state = loaded.trainer.state();
         let slices = state.iter().map(|tensor| share(tensor, rank, world)).collect::<Result<Vec<_>, _>>()?;
         drop(state);
-        if task.is_first() {
+        if let Some(commits) = &self.commits {
             let draft = Draft {
                 tensors: slices.iter().map(|slice| slice.info.clone()).collect(),
                 epoch: loaded.plan.cursor(step.saturating_sub(1)).epoch,
@@ -144,11 +148,13 @@ impl Checkpoints {
                 metrics: standing.metrics_of(step),
                 extra: standing.to_json(),
             };
-            self.drafts.lock().unwrap_or_else(PoisonError::into_inner).insert(step, draft);
+            commits.begin(step, draft);
         }
-        let records = self.audit.take().map(|(first, bytes)| {
-            (audit::part_name(self.generation, rank, first), bytes::Bytes::from(bytes))
-        });
+        let mut records = std::mem::take(&mut self.unrecorded);
+        records.extend(self.audit.take().map(|(first, bytes)| Records {
+            name: audit::part_name(self.generation, rank, first),
+            bytes: bytes.into(),
+        }));
         let writing = Writing {
             run: self.run.clone(),
             store: self.store.clone(),
@@ -160,30 +166,44 @@ impl Checkpoints {
             records,
             slices,
         };
-        self.in_flight = Some(task.runtime.spawn(writing.run()));
-        (self.begun, self.begun_at) = (Some(step), Instant::now());
+        let writing = AbortOnDropHandle::new(task.runtime.spawn(writing.run()));
+        self.in_flight = Some(InFlight { step, writing });
+        self.begun = Some(step);
         Ok(())
     }
 
-    /// Waits for the part in flight.
-    fn settle(&mut self, task: &Task) -> Result<(), TaskError> {
-        let Some(in_flight) = self.in_flight.take() else { return Ok(()) };
-        match task.runtime.block_on(in_flight) {
-            Ok(written) => Ok(written?),
-            Err(broken) => Err(TaskError::panic(broken.to_string())),
+    /// Waits for the part in flight, or only so long. Its failure was told; the next may succeed.
+    fn settle(&mut self, task: &Task, within: Option<Duration>) -> Result<Settled, TaskError> {
+        let Some(mut in_flight) = self.in_flight.take() else { return Ok(Settled::Written) };
+        let ended = task.block_on(async {
+            match within {
+                None => Some((&mut in_flight.writing).await),
+                Some(within) => tokio::time::timeout(within, &mut in_flight.writing).await.ok(),
+            }
+        })?;
+        match ended {
+            Some(Ok(Ok(()))) => Ok(Settled::Written),
+            Some(Ok(Err(Unwritten { error, records }))) => {
+                self.unrecorded = records;
+                Ok(Settled::Failed(error))
+            }
+            Some(Err(broken)) => Err(TaskError::panic(broken.to_string())),
+            None => {
+                let step = in_flight.step;
+                self.in_flight = Some(in_flight);
+                Ok(Settled::UnderWay(step))
+            }
         }
     }
 
     /// Waits until the last checkpoint is there: this rank's part of it, and for rank 0 the commit.
     pub(super) fn finish(&mut self, task: &Task) -> Result<(), TaskError> {
-        self.settle(task)?;
-        let Some(begun) = self.begun.filter(|_| task.is_first()) else { return Ok(()) };
-        let there = |concluded: &Concluded| matches!(concluded, Some((step, _)) if *step >= begun);
-        let ended = task.runtime.block_on(self.concluded.wait_for(there)).map(|concluded| concluded.clone());
-        match ended {
-            Ok(Some((_, Some(failure)))) => Err(TaskError::of(failure.code, failure.message)),
-            Ok(_) => Ok(()),
-            Err(_) => Err(TaskError::panic("the committer of checkpoints ended".into())),
+        if let Settled::Failed(error) = self.settle(task, None)? {
+            return Err(error.into());
+        }
+        match (self.begun, &self.commits) {
+            (Some(begun), Some(commits)) => task.block_on(commits.conclusion(begun))?,
+            _ => Ok(()),
         }
     }
 }
@@ -200,113 +220,4 @@ fn share(tensor: &NamedTensor, rank: usize, world: usize) -> Result<TensorSlice,
     mine.f_copy_data_u8(&mut bytes, range.len()).map_err(twinspire_towers::TowersError::from)?;
     let info = TensorInfo { name: name.clone(), dtype, shape: vec![elements] };
     Ok(TensorSlice { info, bytes: bytes.into() })
-}
-
-/// One rank's part on its way to storage.
-struct Writing {
-    run: Location,
-    store: CheckpointStore,
-    link: Link,
-    step: u64,
-    generation: Generation,
-    rank: usize,
-    world: usize,
-    records: Option<(String, bytes::Bytes)>,
-    slices: Vec<TensorSlice>,
-}
-
-impl Writing {
-    async fn run(self) -> Result<(), CheckpointError> {
-        let step = self.step;
-        match self.write().await {
-            Ok(part) => {
-                // Text and numbers: this cannot fail.
-                let part_json = serde_json::to_string(&part).unwrap_or_default();
-                self.link.say(Body::CheckpointPart(CheckpointPart { step, part_json }));
-                Ok(())
-            }
-            Err(error) => {
-                self.link.say(Body::CheckpointFailed(CheckpointFailed { step, message: error.to_string() }));
-                Err(error)
-            }
-        }
-    }
-
-    /// The audit records come first: what a checkpoint commits has been recorded.
-    async fn write(&self) -> Result<PartInfo, CheckpointError> {
-        let patience = Patience::default();
-        if let Some((name, bytes)) = &self.records {
-            let put = || async { self.run.put(name, bytes.clone()).await.map_err(CheckpointError::from) };
-            patience.retry("write audit records", put).await.0?;
-        }
-        let what = format!("write the checkpoint of step {}", self.step);
-        let part =
-            || self.store.write_part(Step(self.step), self.generation, self.rank, self.world, &self.slices);
-        patience.retry(&what, part).await.0
-    }
-}
-
-/// Makes checkpoints visible, on rank 0.
-struct Committer {
-    store: CheckpointStore,
-    generation: Generation,
-    link: Link,
-    drafts: Drafts,
-    conclude: watch::Sender<Concluded>,
-}
-
-impl Committer {
-    async fn run(self, mut commits: tokio::sync::mpsc::UnboundedReceiver<Commit>) {
-        while let Some(Commit { step, parts }) = commits.recv().await {
-            let failure = match self.commit(step, &parts).await {
-                Ok(()) => {
-                    self.link.say(Body::CheckpointCommitted(CheckpointCommitted { step }));
-                    self.collect().await;
-                    None
-                }
-                Err(failure) => {
-                    let message = failure.message.clone();
-                    self.link.say(Body::CheckpointFailed(CheckpointFailed { step, message }));
-                    Some(failure)
-                }
-            };
-            self.conclude.send_replace(Some((step, failure)));
-        }
-    }
-
-    async fn commit(&self, step: u64, parts: &[String]) -> Result<(), TaskFailure> {
-        let unusable = |why: String| TaskFailure { code: "TW5206", message: why };
-        let parts: Vec<PartInfo> =
-            parts.iter().map(|part| serde_json::from_str(part)).collect::<Result<_, _>>().map_err(|why| {
-                unusable(format!("a part of the checkpoint of step {step} cannot be read: {why}"))
-            })?;
-        let draft = {
-            let mut drafts = self.drafts.lock().unwrap_or_else(PoisonError::into_inner);
-            let later = drafts.split_off(&(step + 1));
-            std::mem::replace(&mut *drafts, later).remove(&step)
-        };
-        let draft =
-            draft.ok_or_else(|| unusable(format!("there is no checkpoint of step {step} to commit")))?;
-        let manifest = Manifest {
-            epoch: draft.epoch,
-            spec_fingerprint: draft.spec,
-            dataset_fingerprint: draft.dataset,
-            lanes: draft.lanes,
-            metrics: draft.metrics,
-            extra: draft.extra,
-            ..Manifest::new(Step(step), self.generation, draft.tensors, parts)
-        };
-        let what = format!("commit the checkpoint of step {step}");
-        let (committed, _) = Patience::default().retry(&what, || self.store.commit(manifest.clone())).await;
-        committed.map(|_| ()).map_err(|error| TaskFailure { code: error.code(), message: error.to_string() })
-    }
-
-    async fn collect(&self) {
-        match self.store.collect().await {
-            Ok(gone) if gone.is_empty() => {}
-            Ok(gone) => tracing::info!(?gone, "deleted old checkpoints"),
-            // What is not deleted now is by the next.
-            Err(why) => tracing::warn!(%why, "old checkpoints could not be deleted"),
-        }
-    }
 }
