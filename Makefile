@@ -13,13 +13,13 @@ help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: quickstart
-quickstart: libtorch ## Build, make a small log and train on it with two workers
+quickstart: libtorch protoc ## Build, make a small log and train on it with two workers
 	@$(CARGO) build --workspace --bins
 	target/debug/coordinator generate runs/quickstart-data --users 4000 --items 2000 --events 200000
 	target/debug/coordinator local manifests/quickstart.yaml
 
 .PHONY: test
-test: libtorch lint ## Run all checks and tests
+test: libtorch protoc etcd lint ## Run all checks and tests
 	@# Tests start the programs, which `cargo test` alone may leave as they were.
 	$(CARGO) build --workspace --bins
 	mkdir -p target
@@ -34,20 +34,28 @@ fmt: ## Format the code
 
 # A Rust installed with the minimal profile has neither.
 .PHONY: lint
-lint: libtorch ## Check that the code is formatted and that clippy has nothing to say
+lint: libtorch protoc ## Check that the code is formatted and that clippy has nothing to say
 	@if $(CARGO) fmt --version > /dev/null 2>&1; then $(CARGO) fmt --all --check
 	else echo "lint: formatting not checked: there is no rustfmt (rustup component add rustfmt)"; fi
 	if $(CARGO) clippy --version > /dev/null 2>&1; then $(CARGO) clippy --workspace --all-targets -- -D warnings
 	else echo "lint: clippy skipped: it is not there (rustup component add clippy)"; fi
 
 .PHONY: bench
-bench: libtorch rivals ## Run the benchmarks, each beside its rival
+bench: libtorch protoc rivals ## Run the benchmarks, each beside its rival
 	@$(CARGO) build --workspace --bins
 	$(PYTHON) benches/run.py
 
 .PHONY: libtorch
 libtorch: ## Fetch libtorch into .libtorch, unless LIBTORCH is set
 	@$(PYTHON) tools/libtorch.py
+
+.PHONY: protoc
+protoc: ## Fetch protoc, which etcd's client is built with, into .tools/protoc, unless PROTOC is set
+	@$(PYTHON) tools/protoc.py
+
+.PHONY: etcd
+etcd: ## Fetch an etcd server for the tests into .tools/etcd, unless there is one in PATH
+	@$(PYTHON) tools/etcd.py
 
 .PHONY: rivals
 rivals: $(RIVALS)/complete ## Install what the benchmarks compare with into .tools/rivals

@@ -17,6 +17,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod damage;
+mod files;
 mod place;
 mod process;
 mod programs;
@@ -24,8 +25,9 @@ mod state;
 mod wait;
 
 pub use damage::flip_a_byte;
+pub use files::{gzip, parquet, texts};
 pub use place::Place;
 pub use process::{Ended, Process};
-pub use programs::{Coordinator, program};
+pub use programs::{Coordinator, closed_pipe, program};
 pub use state::{Difference, StateTensors};
 pub use wait::{DEADLINE, one_at_a_time, until};

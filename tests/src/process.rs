@@ -48,14 +48,27 @@ impl Process {
     }
 
     /// `kill -9` of the coordinator and all its workers, at once.
-    pub fn kill_all(mut self) -> Ended {
+    pub fn kill_all(self) -> Ended {
         let workers = self.workers();
         self.signal(self.child.id(), Signal::KILL);
         for worker in &workers {
             self.signal(*worker, Signal::KILL);
         }
+        self.gone(&workers)
+    }
+
+    /// `kill -9` of the coordinator alone; its workers must end by themselves.
+    pub fn kill(self) -> Ended {
+        let workers = self.workers();
+        self.signal(self.child.id(), Signal::KILL);
+        self.gone(&workers)
+    }
+
+    fn gone(mut self, workers: &[u32]) -> Ended {
         let status = self.child.wait().expect("a child of this process");
-        until("the killed workers are to be gone", || workers.iter().all(|&pid| is_gone(pid)).then_some(()));
+        until("workers are to be gone with their coordinator", || {
+            workers.iter().all(|&pid| is_gone(pid)).then_some(())
+        });
         self.ended(status)
     }
 

@@ -23,6 +23,13 @@ pub fn program(name: &str) -> PathBuf {
 pub struct Coordinator {
     command: Command,
     output: PathBuf,
+    streams: [Option<Stdio>; 2],
+}
+
+/// The end to write to of a pipe that nobody reads from any more.
+pub fn closed_pipe() -> io::PipeWriter {
+    let (_, writer) = io::pipe().expect("a pipe");
+    writer
 }
 
 impl Coordinator {
@@ -35,12 +42,24 @@ impl Coordinator {
         for variable in ["TWINSPIRE_RUNS", "RUST_LOG"] {
             command.env_remove(variable);
         }
-        Coordinator { command, output: output.to_owned() }
+        Coordinator { command, output: output.to_owned(), streams: [None, None] }
     }
 
     /// With more variables in its environment.
     pub fn environment(mut self, variables: &[(String, String)]) -> Coordinator {
         self.command.envs(variables.iter().map(|(name, value)| (name, value)));
+        self
+    }
+
+    /// With its standard output going elsewhere.
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Coordinator {
+        self.streams[0] = Some(to.into());
+        self
+    }
+
+    /// With its standard error going elsewhere.
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Coordinator {
+        self.streams[1] = Some(to.into());
         self
     }
 
@@ -52,7 +71,9 @@ impl Coordinator {
         let what = format!("coordinator {}", arguments.join(" "));
         let paths = ["out", "err"].map(|stream| self.output.join(format!("{number}.{stream}")));
         let mut start = || -> io::Result<_> {
-            self.command.stdout(File::create(&paths[0])?).stderr(File::create(&paths[1])?);
+            let [out, err] = paths.each_ref().map(File::create);
+            let [other_out, other_err] = self.streams.each_mut().map(Option::take);
+            self.command.stdout(other_out.unwrap_or(out?.into())).stderr(other_err.unwrap_or(err?.into()));
             self.command.spawn()
         };
         let child = start().unwrap_or_else(|why| panic!("{what}: {why}"));

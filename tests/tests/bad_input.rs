@@ -3,14 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{fs::File, path::PathBuf, sync::Arc};
+use std::{fs::File, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, Float32Builder, ListBuilder, RecordBatch, StringArray, TimestampMillisecondArray},
+    array::{ArrayRef, Float32Builder, ListBuilder, TimestampMillisecondArray},
     datatypes::DataType,
 };
-use parquet::arrow::ArrowWriter;
-use twinspire_tests::{Place, one_at_a_time};
+use twinspire_tests::{Place, one_at_a_time, parquet, texts};
 
 /// What was done wrong, and what must be said about it.
 struct Case {
@@ -23,8 +22,6 @@ struct Case {
     says: &'static [&'static str],
 }
 
-/// Towers that can be built without a catalogue.
-const TOWERS: &str = "towers: {item: {id_embedding: table}}";
 const CSV: &str = "log: {uri: log.csv}";
 const PARQUET: &str = "log: {uri: log.parquet}";
 const ACTIONS: &str = "log: {uri: log.csv, columns: {action: action}, actions: {click: {}, save: {}}}";
@@ -47,16 +44,8 @@ fn good(place: &Place) {
     place.write("log.csv", rows(|_, row| row));
 }
 
-fn parquet(path: PathBuf, columns: Vec<(&str, ArrayRef)>) {
-    let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
-    let file = File::create(path).expect("a file");
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("Parquet");
-    writer.write(&batch).expect("Parquet");
-    writer.close().expect("Parquet");
-}
-
 fn ids(prefix: &str, count: usize) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values((0..count).map(|i| format!("{prefix}{i}"))))
+    texts((0..count).map(|i| format!("{prefix}{i}")))
 }
 
 /// A catalogue of ten items with vectors of two numbers.
@@ -67,7 +56,7 @@ fn items_with_image(place: &Place, first: &[f32]) {
         images.append(true);
     }
     let images: ArrayRef = Arc::new(images.finish());
-    parquet(place.path("items.parquet"), vec![("item_id", ids("i", 10)), ("image", images)]);
+    parquet(&place.path("items.parquet"), vec![("item_id", ids("i", 10)), ("image", images)]);
 }
 
 const LOGS: &[Case] = &[
@@ -89,7 +78,7 @@ const LOGS: &[Case] = &[
             let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(0..1000));
             let columns =
                 vec![("user_id", ids("u", 1000)), ("item_id", ids("i", 1000)), ("timestamp", times)];
-            parquet(place.path("log.parquet"), columns);
+            parquet(&place.path("log.parquet"), columns);
             let file = File::options().write(true).open(place.path("log.parquet")).expect("a file");
             file.set_len(file.metadata().expect("a file").len() / 2).expect("a shorter file");
         },
@@ -107,7 +96,7 @@ const LOGS: &[Case] = &[
         make: |place| {
             let nothing: ArrayRef = arrow::array::new_empty_array(&DataType::Boolean);
             let columns = vec![("user_id", ids("u", 0)), ("item_id", ids("i", 0)), ("timestamp", nothing)];
-            parquet(place.path("log.parquet"), columns);
+            parquet(&place.path("log.parquet"), columns);
         },
         job: PARQUET,
         says: &["TW2007", "log.parquet", "timestamp"],
@@ -226,7 +215,7 @@ fn a_bad_log_is_an_error_with_its_place_and_leaves_nothing_behind() {
     for Case { name, make, job, says } in LOGS {
         let place = Place::new();
         make(&place);
-        place.write("job.yaml", format!("name: bad\ndevice: cpu\n{TOWERS}\n{job}\n"));
+        place.write("job.yaml", format!("name: bad\ndevice: cpu\n{job}\n"));
         for verb in ["local", "prepare"] {
             let ended = place.run(&[verb, "job.yaml"]);
             let left = [place.files("runs/datasets"), place.files("runs/bad/checkpoints")].concat();

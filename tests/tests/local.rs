@@ -187,6 +187,29 @@ fn a_dataset_is_prepared_once() {
 }
 
 #[test]
+fn a_log_is_all_a_job_needs() {
+    let _alone = one_at_a_time();
+    let place = Place::new();
+    let rows = (0..400).map(|i| format!("u{},i{},{}\n", i % 20, (i * 7 + i / 20) % 15, 1_700_000_000 + i));
+    place.write("log.csv", format!("who,what,when\n{}", rows.collect::<String>()));
+    let job = "name: minimal\nlog: {uri: log.csv, columns: {user: who, item: what, timestamp: when}}\n";
+    place.write("job.yaml", job);
+    place.run(&["validate", "job.yaml"]).expect_exit(0);
+    let explained = place.run(&["validate", "job.yaml", "--explain"]).expect_exit(0).stdout;
+    assert!(
+        explained.contains("encoder: id\n") && explained.contains("id_embedding: table\n"),
+        "{explained}"
+    );
+
+    // Smaller than the defaults, for the test's sake.
+    let small = ["towers.dim=16", "towers.user.d_model=16", "towers.user.layers=1", "train.steps=3"];
+    let set: Vec<&str> = small.iter().flat_map(|set| ["--set", set]).collect();
+    place.run(&[&["local", "job.yaml"][..], &set].concat()).expect_exit(0);
+    let items = embeddings(&place.path("runs/minimal/export/item-embeddings.parquet"), "item_id", 16);
+    assert_eq!(items.len(), 15);
+}
+
+#[test]
 fn mistakes_and_failures_have_exit_codes_of_their_own() {
     let _alone = one_at_a_time();
     let place = Place::with_log(300, 200, 12_000);

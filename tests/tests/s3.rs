@@ -4,9 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use arrow::array::{ArrayRef, Int64Array};
 use tokio::runtime::Runtime;
 use twinspire_test_s3::{Fault, S3Server};
-use twinspire_tests::{Coordinator, Place, one_at_a_time};
+use twinspire_tests::{Coordinator, Place, gzip, one_at_a_time, parquet, texts};
 
 /// A place whose commands reach a server with a bucket `team`, and in it the generated log.
 struct Cloud {
@@ -16,11 +17,15 @@ struct Cloud {
 }
 
 impl Cloud {
-    fn new() -> Cloud {
+    /// With an empty bucket.
+    fn empty(place: Place) -> Cloud {
         let runtime = Runtime::new().expect("a runtime");
         let server = runtime.block_on(S3Server::start(&["team"])).expect("a server");
-        let place = Place::with_log(300, 200, 12_000);
-        let cloud = Cloud { place, server, _runtime: runtime };
+        Cloud { place, server, _runtime: runtime }
+    }
+
+    fn new() -> Cloud {
+        let cloud = Cloud::empty(Place::with_log(300, 200, 12_000));
         std::fs::create_dir_all(cloud.bucket("logs")).expect("a directory");
         for file in cloud.place.files("log") {
             let name = file.file_name().expect("a file");
@@ -133,4 +138,108 @@ fn a_bucket_that_refuses_or_is_not_there_is_named_in_the_error() {
     assert!(ended.stderr.contains("TW3007") && ended.stderr.contains("team/logs"), "{}", ended.stderr);
     let ended = cloud.coordinator(&everything("local", &[])).run().expect_exit(2);
     assert!(ended.stderr.contains("TW3007") && ended.stderr.contains("team"), "{}", ended.stderr);
+}
+
+/// 20 users of a Parquet file and 10 of a gzipped CSV file, 10 rows each, in the same items.
+fn write_logs(directory: &Path) {
+    let row = |i: i64| (i / 10, (i * 7 + i / 10) % 12, 1_700_000_000 + i);
+    for part in ["logs", "more"] {
+        std::fs::create_dir_all(directory.join(part)).expect("a directory");
+    }
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("user_id", texts((0..200).map(|i| format!("u{}", row(i).0)))),
+        ("item_id", texts((0..200).map(|i| format!("i{}", row(i).1)))),
+        ("timestamp", std::sync::Arc::new(Int64Array::from_iter_values((0..200).map(|i| row(i).2)))),
+    ];
+    parquet(&directory.join("logs/part-0.parquet"), columns);
+    let rows = (200..300).map(row).map(|(user, item, time)| format!("u{user},i{item},{time}\n"));
+    let csv = format!("user_id,item_id,timestamp\n{}", rows.collect::<String>());
+    std::fs::write(directory.join("more/part-1.csv.gz"), gzip(csv.as_bytes())).expect("a file");
+}
+
+#[test]
+fn a_log_in_a_bucket_is_prepared_once_into_a_dataset_in_the_bucket() {
+    let _alone = one_at_a_time();
+    let cloud = Cloud::empty(Place::new());
+    write_logs(&cloud.bucket(""));
+    cloud
+        .place
+        .write("job.yaml", "name: cloud\nruns: s3://team/runs\nlog: {uri: s3://team/logs/*.parquet}\n");
+    let prepare = ["prepare", "job.yaml", "-o", "json"];
+    let ended = cloud.coordinator(&prepare).run().expect_exit(0);
+    let made = ended.json();
+    assert_eq!([&made["users"], &made["rows_read"]], [20, 200], "{made:#}");
+    assert!(!cloud.place.path("runs/datasets").exists(), "the dataset is in the bucket alone");
+
+    let uri = format!("s3://team/runs/datasets/{}", made["fingerprint"].as_str().expect("a name"));
+    let describe = ["dataset", "describe", &uri, "--verify", "-o", "json"];
+    assert_eq!(cloud.coordinator(&describe).run().expect_exit(0).json(), made);
+    let again = cloud.coordinator(&prepare).run().expect_exit(0);
+    assert!(again.stderr.contains(&format!("the dataset is there already: {uri}")), "{}", again.stderr);
+    assert_eq!((again.json(), cloud.manifests("runs/datasets")), (made, 1));
+
+    // Files of several formats, and the same from this machine's disk.
+    let log = |root: &str| format!("log.uri=[{root}logs/*.parquet, {root}more/*.csv.gz]");
+    let (there, here) = (log("s3://team/"), log(""));
+    let both = cloud.coordinator(&[&prepare[..], &["--set", &there]].concat()).run().expect_exit(0).json();
+    assert_eq!([&both["users"], &both["rows_read"]], [30, 300], "{both:#}");
+    assert_eq!(cloud.manifests("runs/datasets"), 2);
+    write_logs(&cloud.place.path(""));
+    let here = [&prepare[..], &["--set", &here, "--set", "runs=here"]].concat();
+    assert_eq!(cloud.place.run(&here).expect_exit(0).json()["files"], both["files"]);
+}
+
+#[test]
+fn a_prepare_killed_before_its_manifest_leaves_no_dataset_in_the_bucket() {
+    let _alone = one_at_a_time();
+    let cloud = Cloud::empty(Place::new());
+    write_logs(&cloud.bucket(""));
+    cloud
+        .place
+        .write("job.yaml", "name: cloud\nruns: s3://team/runs\nlog: {uri: s3://team/logs/*.parquet}\n");
+    // Where a dataset is made before it is sent.
+    let temporary = cloud.place.path("tmp");
+    std::fs::create_dir(&temporary).expect("a directory");
+    let temporary = [("TMPDIR".to_owned(), temporary.display().to_string())];
+    let prepare = || cloud.coordinator(&["prepare", "job.yaml", "-o", "json"]).environment(&temporary);
+
+    cloud.server.set_fault(Fault::NoManifest);
+    let mut running = prepare().start();
+    let sent = || -> Vec<PathBuf> {
+        let datasets = std::fs::read_dir(cloud.bucket("runs/datasets")).into_iter().flatten().flatten();
+        datasets.map(|dataset| dataset.path()).filter(|path| path.join("rejects.jsonl").exists()).collect()
+    };
+    running.wait_until("all but the manifest is sent", || !sent().is_empty());
+    assert_eq!(running.kill().exit(), None);
+    assert_eq!(cloud.manifests("runs/datasets"), 0);
+    let [dataset] = &sent()[..] else { panic!("{:?}", sent()) };
+    let name = dataset.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+    let uri = format!("s3://team/runs/datasets/{name}");
+    let ended = cloud.coordinator(&["dataset", "describe", &uri]).run().expect_exit(2);
+    assert!(ended.stderr.contains("TW2101"), "{}", ended.stderr);
+
+    cloud.server.set_fault(Fault::None);
+    let made = prepare().run().expect_exit(0).json();
+    assert_eq!(made["fingerprint"], name.as_str());
+    cloud.coordinator(&["dataset", "describe", &uri, "--verify"]).run().expect_exit(0);
+    assert!(cloud.place.files("tmp").is_empty(), "left: {:?}", cloud.place.files("tmp"));
+}
+
+#[test]
+fn a_server_in_trouble_is_tried_again_and_the_workers_log_is_shown_once_and_at_the_end() {
+    let _alone = one_at_a_time();
+    let cloud = Cloud::empty(Place::new());
+    cloud.place.write("job.yaml", "name: down\nlog: {uri: s3://team/logs/*.parquet}\n");
+    cloud.server.set_fault(Fault::SlowDown);
+    let impatient = [("AWS_MAX_ATTEMPTS".to_owned(), "1".to_owned())];
+    let ended = cloud.coordinator(&["prepare", "job.yaml"]).environment(&impatient).run().expect_exit(1);
+    for said in ["TW3009", "retry 1 of 3", "retry 3 of 3"] {
+        assert!(ended.stderr.contains(said), "`{said}` is not in:\n{}", ended.stderr);
+    }
+    let parts: Vec<&str> = ended.stderr.split("the last lines of").collect();
+    let [_, first, last] = &parts[..] else { panic!("shown {} times:\n{}", parts.len() - 1, ended.stderr) };
+    for shown in [first, last] {
+        let starts = shown.lines().filter(|line| line.contains("  | ") && line.contains("assigned")).count();
+        assert_eq!(starts, 1, "lines of several starts are shown:\n{}", ended.stderr);
+    }
 }

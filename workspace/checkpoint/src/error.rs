@@ -51,6 +51,18 @@ impl CheckpointError {
             CheckpointError::Storage(error) => error.code(),
         }
     }
+
+    /// Whether the person asking has to ask for something else: there is no such checkpoint, or
+    /// none that is whole.
+    pub fn is_user_mistake(&self) -> bool {
+        match self {
+            CheckpointError::NoneWhole { .. }
+            | CheckpointError::NotThere { .. }
+            | CheckpointError::Damaged { .. } => true,
+            CheckpointError::Fenced { .. } | CheckpointError::Unsound { .. } => false,
+            CheckpointError::Storage(error) => error.is_user_mistake(),
+        }
+    }
 }
 
 fn list(skipped: &[Skipped]) -> String {

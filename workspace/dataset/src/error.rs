@@ -146,6 +146,24 @@ impl DatasetError {
             DatasetError::AuditRecord { .. } => "TW2110",
         }
     }
+
+    /// Whether the person asking made a mistake: named a place where no dataset is, or settings
+    /// that cannot be had with it. A dataset that is damaged is none.
+    pub fn is_user_mistake(&self) -> bool {
+        match self {
+            DatasetError::NotADataset { .. } | DatasetError::NoPlan { .. } => true,
+            DatasetError::Storage(error) => error.is_user_mistake(),
+            DatasetError::BadManifest { .. }
+            | DatasetError::NewerFormat { .. }
+            | DatasetError::Truncated { .. }
+            | DatasetError::Checksum { .. }
+            | DatasetError::Column { .. }
+            | DatasetError::BadRow { .. }
+            | DatasetError::Parquet { .. }
+            | DatasetError::ReaderStopped { .. }
+            | DatasetError::AuditRecord { .. } => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -174,5 +192,8 @@ mod tests {
             DatasetError::NoPlan { why: why() },
         ];
         assert_eq!(errors.iter().map(DatasetError::code).collect::<BTreeSet<_>>(), listed);
+        let mistakes: Vec<&str> =
+            errors.iter().filter(|error| error.is_user_mistake()).map(DatasetError::code).collect();
+        assert_eq!(mistakes, ["TW2101", "TW2111"], "damage is nobody's mistake");
     }
 }

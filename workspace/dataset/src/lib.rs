@@ -38,7 +38,7 @@ pub use assemble::{Assembler, Histories, LaneStep};
 pub use batch::{Bucket, LaneBatch, Queries, Tokens};
 pub use bucket::{BucketRules, buckets};
 pub use error::{CODES, DatasetError};
-pub use format::{Manifest, ShardInfo};
+pub use format::{Manifest, ManifestFile, Notes, ShardInfo};
 pub use objective::{ActionValue, QueryRules, action_values};
 pub use plan::{Cursor, Plan, PlanSettings};
 pub use read::{Dataset, FeatureColumn, ItemTable, Shard};

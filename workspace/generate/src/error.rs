@@ -53,6 +53,11 @@ impl GenerateError {
         }
     }
 
+    /// Whether the person asking made a mistake, rather than the machine.
+    pub fn is_user_mistake(&self) -> bool {
+        matches!(self, GenerateError::Spec { .. } | GenerateError::InTheWay { .. })
+    }
+
     pub(crate) fn write(path: impl Into<PathBuf>, why: impl std::fmt::Display) -> Self {
         GenerateError::Write { path: path.into(), why: why.to_string() }
     }

@@ -7,7 +7,8 @@ use twinspire_storage::StorageError;
 
 /// Why a log could not be turned into a dataset.
 ///
-/// Most of it is for the owner of the data to mend: see [`is_users`](PrepareError::is_users).
+/// Most of it is for the owner of the data to mend: see
+/// [`is_user_mistake`](PrepareError::is_user_mistake).
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant names its fields")]
 pub enum PrepareError {
@@ -165,15 +166,15 @@ impl PrepareError {
     }
 
     /// Whether it is in the data or the job file (exit code 2), not in this machine or a server.
-    pub fn is_users(&self) -> bool {
-        !matches!(
-            self,
-            PrepareError::Local { .. }
-                | PrepareError::Unreachable { .. }
-                | PrepareError::Storage(_)
-                | PrepareError::Dataset(_)
-                | PrepareError::Stopped { .. }
-        )
+    pub fn is_user_mistake(&self) -> bool {
+        match self {
+            PrepareError::Storage(error) => error.is_user_mistake(),
+            PrepareError::Dataset(error) => error.is_user_mistake(),
+            PrepareError::Local { .. } | PrepareError::Unreachable { .. } | PrepareError::Stopped { .. } => {
+                false
+            }
+            _ => true,
+        }
     }
 
     pub(crate) fn local(path: impl AsRef<Path>, why: impl std::fmt::Display) -> Self {

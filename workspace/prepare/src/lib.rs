@@ -75,7 +75,7 @@ pub struct Prepared {
     pub manifest: Manifest,
     /// It was there before.
     pub reused: bool,
-    /// What the owner of the data should know, though it is no error; empty when it was reused.
+    /// What the owner of the data should know, though it is no error.
     pub warnings: Vec<String>,
 }
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use twinspire_dataset::format::{
-    ActionInfo, DroppedRows, FORMAT_VERSION, FeatureInfo, FileInfo, MANIFEST, Manifest, REJECTS, ShardInfo,
-    timelines_schema_of,
+    ActionInfo, DroppedRows, FORMAT_VERSION, FeatureInfo, FileInfo, MANIFEST, Manifest, ManifestFile, Notes,
+    REJECTS, ShardInfo, timelines_schema_of,
 };
 use twinspire_job::{ActionSpec, CatalogueSpec, ItemScope, JobSpec, LogSpec, SplitSpec};
 use twinspire_storage::Location;
@@ -84,8 +84,10 @@ impl Run {
         let fingerprint = fingerprint(&self.spec, &inputs);
         let target = self.runs.join("datasets").join(&fingerprint);
         if target.exists(MANIFEST).await? {
-            let manifest = Manifest::from_json(target.uri(), &target.get(MANIFEST).await?)?;
-            return Ok(Prepared { location: target, manifest, reused: true, warnings: Vec::new() });
+            let json = target.get(MANIFEST).await?;
+            let manifest = Manifest::from_json(target.uri(), &json)?;
+            let Notes { warnings } = Notes::from_json(target.uri(), &json)?;
+            return Ok(Prepared { location: target, manifest, reused: true, warnings });
         }
         let meter = Meter::new(Arc::clone(&self.tell), inputs.iter().map(|file| file.size).sum());
         let opened = self.open(&inputs, &meter).await?;
@@ -112,7 +114,7 @@ impl Run {
         let all = self.spec.catalogue.as_ref().is_some_and(|catalogue| catalogue.items == ItemScope::All);
         let in_catalogue = |code| all && catalogue.as_ref().is_some_and(|catalogue| catalogue.has(code));
         let items = Items::number(&log.finals.items, census, in_catalogue)?;
-        let warnings = warnings(&items, catalogue.as_ref());
+        let notes = Notes { warnings: warnings(&items, catalogue.as_ref()) };
 
         let schema = self.schema(&log);
         let writing = meter.phase(Phase::Writing);
@@ -126,8 +128,9 @@ impl Run {
 
         let manifest =
             self.manifest(fingerprint, &opened, &log, &totals, &items, catalogue.as_ref(), written);
-        staging.publish(&target, &manifest.files, manifest.to_json()?).await?;
-        Ok(Prepared { location: target, manifest, reused: false, warnings })
+        let json = ManifestFile { manifest: &manifest, notes: &notes }.to_json()?;
+        staging.publish(&target, &manifest.files, json).await?;
+        Ok(Prepared { location: target, manifest, reused: false, warnings: notes.warnings })
     }
 
     fn go_on(&self) -> Result<(), PrepareError> {

@@ -336,7 +336,7 @@ async fn every_mistake_is_a_typed_error_that_leaves_nothing_behind() {
             Err(error) => error,
         };
         assert_eq!(error.code(), case.code, "{}: {error}", case.name);
-        assert!(error.is_users(), "{}", case.name);
+        assert!(error.is_user_mistake(), "{}", case.name);
         for says in case.says {
             assert!(error.to_string().contains(says), "{}: `{says}` is not in: {error}", case.name);
         }

@@ -367,6 +367,8 @@ catalogue:
         "{:?}",
         prepared.warnings
     );
+    let again = place.prepare(&job, &[]).await.unwrap();
+    assert_eq!((again.reused, &again.warnings), (true, &prepared.warnings));
     let dataset = Dataset::open(prepared.location.clone()).await.unwrap();
     dataset.verify().await.unwrap();
     let items = dataset.items().await.unwrap();

@@ -127,6 +127,12 @@ impl StorageError {
         )
     }
 
+    /// Whether a person has to change something before it can work: the place, the credentials,
+    /// the permissions. The rest may pass by itself ([`is_transient`](StorageError::is_transient)).
+    pub fn is_user_mistake(&self) -> bool {
+        !self.is_transient()
+    }
+
     pub(crate) fn from_io(uri: &str, operation: Operation, error: &io::Error) -> StorageError {
         let (uri, reason) = (uri.to_owned(), error.to_string());
         match error.kind() {

@@ -156,6 +156,7 @@ async fn s3_failures_are_told_apart() {
         let error = failure(&server, "s3://bucket/p", &[]).await;
         assert_eq!(error.code(), code, "{fault:?}: {error}");
         assert_eq!(error.is_transient(), code != "TW3007");
+        assert_eq!(error.is_user_mistake(), code == "TW3007");
     }
 }
 

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use twinspire_job::FeatureKind;
 
+use super::{ManifestFile, Notes};
 use crate::error::DatasetError;
 
 /// The format this build writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// What a dataset holds and where: the whole of `manifest.json`.
+/// What a dataset holds and where: `manifest.json`, but for its [`Notes`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the format; see [`FORMAT_VERSION`].
@@ -176,12 +177,9 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The manifest as `manifest.json` holds it.
+    /// A `manifest.json` of this manifest, without notes.
     pub fn to_json(&self) -> Result<Vec<u8>, DatasetError> {
-        serde_json::to_vec_pretty(self).map_err(|error| DatasetError::BadManifest {
-            place: "the manifest".into(),
-            why: error.to_string(),
-        })
+        ManifestFile { manifest: self, notes: &Notes::default() }.to_json()
     }
 
     /// Whether surfaces are recorded.

@@ -16,6 +16,7 @@
 
 mod manifest;
 mod names;
+mod notes;
 mod schema;
 
 pub use manifest::{
@@ -23,4 +24,5 @@ pub use manifest::{
     RejectedRows, ShardInfo,
 };
 pub use names::{ITEMS, MANIFEST, REJECTS, items, timelines, timelines_file, vocabulary, vocabulary_file};
+pub use notes::{ManifestFile, Notes};
 pub use schema::{feature_element, items_schema, timelines_schema, timelines_schema_of, vocabulary_schema};

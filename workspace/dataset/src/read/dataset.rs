@@ -14,7 +14,7 @@ use super::items::ItemTable;
 use super::parquet_file::ParquetFile;
 use super::shard::{self, Shard};
 use crate::error::DatasetError;
-use crate::format::{FileInfo, ITEMS, MANIFEST, Manifest, items};
+use crate::format::{FileInfo, ITEMS, MANIFEST, Manifest, ManifestFile, Notes, items};
 
 /// Decoded shards are kept up to this many bytes, unless said otherwise.
 const CACHE_BYTES: usize = 256 << 20;
@@ -32,6 +32,7 @@ pub struct Dataset {
 struct Inner {
     location: Location,
     manifest: Manifest,
+    notes: Notes,
     files: Mutex<HashMap<String, ParquetFile>>,
     shards: ShardCache,
 }
@@ -53,14 +54,25 @@ impl Dataset {
             Err(error) => return Err(error.into()),
         };
         let manifest = Manifest::from_json(location.uri(), &json)?;
+        let notes = Notes::from_json(location.uri(), &json)?;
         check_sizes(&location, &manifest.files).await?;
         let (files, shards) = (Mutex::default(), ShardCache::new(cache_bytes));
-        Ok(Dataset { inner: Arc::new(Inner { location, manifest, files, shards }) })
+        Ok(Dataset { inner: Arc::new(Inner { location, manifest, notes, files, shards }) })
     }
 
     /// What it holds.
     pub fn manifest(&self) -> &Manifest {
         &self.inner.manifest
+    }
+
+    /// What its owner should know.
+    pub fn notes(&self) -> &Notes {
+        &self.inner.notes
+    }
+
+    /// The whole of its `manifest.json`.
+    pub fn manifest_file(&self) -> ManifestFile<'_> {
+        ManifestFile { manifest: self.manifest(), notes: self.notes() }
     }
 
     /// Where it is.

@@ -9,7 +9,7 @@ use twinspire_storage::Location;
 use super::cache::ShardCache;
 use super::*;
 use crate::error::DatasetError;
-use crate::format::{ITEMS, MANIFEST};
+use crate::format::{ITEMS, MANIFEST, ManifestFile, Notes};
 use crate::testing::TestDataset;
 
 async fn open(directory: &Path) -> Result<Dataset, DatasetError> {
@@ -58,6 +58,22 @@ async fn every_timeline_comes_back_as_it_was_written() {
         }
         assert_eq!(row, 47);
     }
+}
+
+#[tokio::test]
+async fn notes_come_back_and_datasets_without_them_have_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let manifest = TestDataset::random(1, 5, 9).write(directory.path());
+    assert_eq!(open(directory.path()).await.unwrap().notes(), &Notes::default());
+    let notes = Notes { warnings: vec!["one item has no row".into()] };
+    let file = ManifestFile { manifest: &manifest, notes: &notes };
+    fs::write(directory.path().join(MANIFEST), file.to_json().unwrap()).unwrap();
+    let dataset = open(directory.path()).await.unwrap();
+    assert_eq!((dataset.manifest(), dataset.notes()), (&manifest, &notes));
+
+    // As versions before notes wrote it.
+    fs::write(directory.path().join(MANIFEST), serde_json::to_vec(&manifest).unwrap()).unwrap();
+    assert_eq!(open(directory.path()).await.unwrap().notes(), &Notes::default());
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ pub enum Fault {
     AccessDenied = 2,
     /// Every write is answered 507, as a server whose disk is full does.
     Full = 3,
+    /// Every write of a `manifest.json` is answered 503: all is sent, but nothing is committed.
+    NoManifest = 4,
 }
 
 struct Shared {
@@ -150,6 +152,9 @@ async fn answer(
         f if f == Fault::SlowDown as u8 => Some((503, "SlowDown")),
         f if f == Fault::AccessDenied as u8 => Some((403, "AccessDenied")),
         f if f == Fault::Full as u8 && writes => Some((507, "XMinioStorageFull")),
+        f if f == Fault::NoManifest as u8 && writes && request.uri().path().ends_with("/manifest.json") => {
+            Some((503, "SlowDown"))
+        }
         _ if !shared.root.join(bucket).is_dir() => Some((404, "NoSuchBucket")),
         _ => None,
     };
