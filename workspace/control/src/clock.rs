@@ -7,8 +7,8 @@ use crate::{JobName, Rank, State, Time, WorkerName, state::Outcome};
 /// Longer than this between two ticks, and it was the coordinator that slept.
 const NAP: Duration = Duration::from_secs(1);
 
-/// Between two tellings of what a job waits for.
-const EXPLAIN: Duration = Duration::from_secs(1);
+/// Between two tellings of what jobs wait for: each is recorded, and there may be many.
+const EXPLAIN: Duration = Duration::from_secs(3);
 
 impl State {
     pub(crate) fn tick(&mut self, now: Time, out: &mut Outcome) {

@@ -30,7 +30,7 @@
 //! - **F** What is decided is recorded before anybody is told: a coordinator that dies at any point
 //!   is replaced by one that goes on from the records, and nothing that was answered is lost.
 //! - **G** No job waits for workers that are free for it and held for nobody else; but for a moment,
-//!   when more of them are on their way back.
+//!   when more of them are on their way.
 //! - **H** A job does not start before one of higher priority that could have had its workers, and
 //!   no job waits for ever for workers that later jobs keep taking.
 //!

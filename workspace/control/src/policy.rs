@@ -28,7 +28,7 @@ pub struct Policy {
     pub idle_lost: Duration,
     /// A worker whose connection broke has so long to come back before it counts as lost. A dead
     /// one is known to be dead earlier, by its peers. And a job that could begin waits so long for
-    /// more workers that are on their way back to the pool.
+    /// more workers that are on their way back to the pool, or to a coordinator that has just begun.
     pub reconnect: Duration,
     /// After a change of coordinators, workers have so long to come back to their tasks.
     pub adopt: Duration,

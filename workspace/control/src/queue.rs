@@ -62,12 +62,14 @@ pub(crate) enum Decision {
     Stop { job: JobName, reason: String },
 }
 
-/// Decides. `waiting` is in the order of the queue.
+/// Decides. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just
+/// begun, and to which workers are still coming.
 pub(crate) fn decide(
     waiting: &[Waiting],
     running: &[Running],
     shares: &Shares,
     policy: &Policy,
+    is_young: bool,
 ) -> Vec<Decision> {
     let mut victims: Vec<Running> = running.iter().filter(|job| job.stoppable).cloned().collect();
     victims.sort_by_key(|job| (job.priority, Reverse(job.sequence)));
@@ -75,6 +77,7 @@ pub(crate) fn decide(
         free: shares.free.clone(),
         returning: shares.returning.clone(),
         shares,
+        is_young,
         victims,
         wanted: Vec::new(),
         decisions: Vec::new(),
@@ -106,6 +109,7 @@ struct Desk<'a> {
     free: Counts,
     returning: Counts,
     shares: &'a Shares,
+    is_young: bool,
     /// Who may be stopped: the least important first, and of those the latest.
     victims: Vec<Running>,
     /// Kinds that somebody waits for: nobody grows on those.
@@ -118,10 +122,11 @@ impl Desk<'_> {
         job.kinds.iter().copied().find(|kind| self.free.of(*kind) >= job.min)
     }
 
-    /// Growing later costs a checkpoint: whoever has only just begun to wait does not begin small
-    /// while others come back.
+    /// Growing later costs a checkpoint: nobody begins small while more are on their way, if that is
+    /// so for a moment only.
     fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
-        job.waited < policy.reconnect && self.free.of(kind) < job.max && self.returning.of(kind) > 0
+        let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
+        (self.is_young || come_back) && self.free.of(kind) < job.max
     }
 
     fn gather(&mut self, job: &Waiting, kind: Device) {
@@ -129,7 +134,7 @@ impl Desk<'_> {
         self.free.take(kind, job.max);
         self.returning.take(kind, more);
         self.wanted.push(kind);
-        self.wait(job, format!("waiting a moment for {} on the way back", workers(more)));
+        self.wait(job, "waiting a moment for more workers on their way".into());
     }
 
     /// A job that cannot begin: what is done so that it can, and what it is told.

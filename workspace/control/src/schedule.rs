@@ -13,7 +13,8 @@ impl State {
             return;
         }
         let (waiting, running) = (self.waiting(now), self.running(now));
-        let decisions = queue::decide(&waiting, &running, self.crew.shares(), &self.policy);
+        let is_young = now.since(self.begun) < self.policy.reconnect;
+        let decisions = queue::decide(&waiting, &running, self.crew.shares(), &self.policy, is_young);
         let explain = std::mem::take(&mut self.explain);
         for decision in decisions {
             match decision {

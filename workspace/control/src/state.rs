@@ -30,6 +30,8 @@ pub struct State {
     pub(crate) sessions: BTreeMap<Session, WorkerName>,
     pub(crate) seats: Seats,
     pub(crate) pool: Pool,
+    /// When this coordinator began.
+    pub(crate) begun: Time,
     /// Somebody may have to start, grow or give way.
     pub(crate) unsettled: bool,
     /// Those who wait are to be told what for.
@@ -90,6 +92,7 @@ impl State {
             sessions: BTreeMap::new(),
             seats,
             pool,
+            begun: now,
             unsettled: true,
             explain: true,
             explained: now,

@@ -47,7 +47,7 @@ fn decided(waiting: &[Waiting], running: &[Running], shares: &Shares) -> String 
         Decision::Wait { job, .. } => format!("{job}."),
         Decision::Stop { job, .. } => format!("{job}-"),
     };
-    let decisions = decide(waiting, running, shares, &Policy::default());
+    let decisions = decide(waiting, running, shares, &Policy::default(), false);
     decisions.into_iter().map(short).collect::<Vec<_>>().join(" ")
 }
 
@@ -97,7 +97,7 @@ fn the_preferred_kind_is_taken_if_there_are_enough_of_it() {
     there.all.set(Device::Cuda, 1);
     let device = |min: u32| {
         let job = Waiting { kinds: ANY, ..waiting("a", 0, min, min) };
-        match &decide(&[job], &[], &there, &Policy::default())[..] {
+        match &decide(&[job], &[], &there, &Policy::default(), false)[..] {
             [Decision::Start { device, .. }] => *device,
             other => panic!("{other:?}"),
         }
@@ -163,6 +163,16 @@ fn who_has_just_begun_to_wait_does_not_begin_small_while_others_come_back() {
     assert_eq!(decided(&[not_fresh], &[], &there), "a+2");
     let full = Waiting { max: 2, ..fresh };
     assert_eq!(decided(&[full], &[], &there), "a+2");
+}
+
+#[test]
+fn nobody_begins_small_while_a_coordinator_is_young() {
+    let begins = |free: u32| {
+        let job = [waiting("a", 0, 1, 4)];
+        let decisions = decide(&job, &[], &shares(free, &[]), &Policy::default(), true);
+        matches!(decisions[..], [Decision::Start { .. }])
+    };
+    assert_eq!((begins(3), begins(4)), (false, true));
 }
 
 #[test]

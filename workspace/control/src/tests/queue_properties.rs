@@ -70,7 +70,7 @@ proptest! {
     #[test]
     fn what_is_decided_adds_up((waiting, running, shares) in any_pool()) {
         let policy = Policy::default();
-        let decisions = decide(&waiting, &running, &shares, &policy);
+        let decisions = decide(&waiting, &running, &shares, &policy, false);
         let mut left = shares.free.clone();
         let mut decided: Vec<&JobName> = Vec::new();
         for decision in &decisions {

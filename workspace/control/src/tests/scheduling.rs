@@ -54,7 +54,7 @@ fn a_more_important_job_gets_the_workers_of_a_less_important_one_after_a_checkpo
     assert_eq!(world.members("b"), ["w1", "w2"]);
     let job = world.job("a");
     assert_eq!((job.phase, job.reason.as_str()), (Phase::Pending, "preempted by b (priority 1 over 0)"));
-    world.pass(SECOND * 2, &[]);
+    world.pass(SECOND * 4, &[]);
     assert_eq!(world.job("a").reason, "waiting for 2 more workers");
 }
 
@@ -88,7 +88,7 @@ fn a_large_job_that_is_out_of_patience_is_not_starved_by_small_ones() {
     world.submit(job("small-2", 1, 1));
     assert_eq!(world.job("small-1").phase, Phase::Pending);
     assert_eq!(world.job("small-2").phase, Phase::Pending);
-    world.pass(SECOND, &[]);
+    world.pass(SECOND * 4, &[]);
     assert_eq!(world.job("large").reason, "waiting for 1 more worker; free ones are held for it");
     world.say("w1", trained(false));
     assert_eq!(world.job("a").phase, Phase::Evaluating, "it was there first");
@@ -128,7 +128,7 @@ fn what_a_job_waits_for_is_not_written_down_with_every_worker_that_comes() {
     world.submit(job("a", 8, 8));
     world.join("w2", Device::Cpu);
     assert_eq!(world.said, []);
-    world.pass(SECOND, &[]);
+    world.pass(SECOND * 4, &[]);
     assert_eq!(world.job("a").reason, "needs 8 workers; the pool has 2");
 }
 

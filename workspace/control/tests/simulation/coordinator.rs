@@ -23,6 +23,7 @@ pub(crate) struct Coordinator {
     pub(crate) state: State,
     pub(crate) sessions: u64,
     pub(crate) connected: BTreeMap<Session, usize>,
+    pub(crate) begun: u64,
     pub(crate) frozen_until: u64,
     /// How far its clock is from time: another one's may be ahead or behind.
     offset: u64,
@@ -51,6 +52,7 @@ impl World {
             state,
             sessions: 0,
             connected: BTreeMap::new(),
+            begun: self.now,
             frozen_until: 0,
             offset,
         });
@@ -93,7 +95,10 @@ impl World {
         }
         self.check_commands(&commands, &event);
         self.check_fairness(&event, &commands);
-        let crashes = commands.len() > 1 && self.chance(self.climate.crash);
+        // Between two records is the worst moment.
+        let records = commands.iter().filter(|command| matches!(command, Command::Record(_))).count();
+        let often = if records > 1 { 10.0 } else { 1.0 };
+        let crashes = commands.len() > 1 && self.chance(self.climate.crash * often);
         let carried_out = if crashes { self.draw(0, commands.len() as u64) as usize } else { commands.len() };
         for command in commands.into_iter().take(carried_out) {
             self.carry_out(command, asker.as_ref());

@@ -62,7 +62,10 @@ impl World {
         }
         let part = FromWorker::CheckpointPart { step, part: format!("{generation}/{step}/{rank}") };
         if let Some(task) = &mut self.processes[process].task {
-            task.said.part = Some(part.clone());
+            let newest = task.said.part.as_ref().map_or(0, step_of);
+            if step >= newest {
+                task.said.part = Some(part.clone());
+            }
         }
         self.say(process, generation, part);
     }
@@ -73,7 +76,10 @@ impl World {
         self.storage.entry(run.job.clone()).or_default().insert((generation, step));
         let committed = FromWorker::CheckpointCommitted { step };
         if let Some(task) = &mut self.processes[process].task {
-            task.said.committed = Some(committed.clone());
+            let newest = task.said.committed.as_ref().map_or(0, step_of);
+            if step >= newest {
+                task.said.committed = Some(committed.clone());
+            }
         }
         self.say(process, generation, committed);
         if is_last {
@@ -113,5 +119,13 @@ impl World {
             let generation = task.generation;
             self.say(process, generation, result);
         }
+    }
+}
+
+/// Of a part, or of a visible checkpoint. Small ones may be done before large ones.
+fn step_of(what: &FromWorker) -> u64 {
+    match what {
+        FromWorker::CheckpointPart { step, .. } | FromWorker::CheckpointCommitted { step } => *step,
+        _ => 0,
     }
 }

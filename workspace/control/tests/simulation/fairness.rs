@@ -1,6 +1,6 @@
 //! G and H: who gets workers, as it can be seen from outside.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use twinspire_control::{Command, Device, Event, Job, Notice, Phase, State, Wish};
 
@@ -55,7 +55,9 @@ impl World {
     }
 
     fn waiting<'a>(&self, state: &'a State, free: &Counts) -> Vec<Waiting<'a>> {
-        let now = self.clock();
+        let (now, reconnect) = (self.clock(), self.climate.policy.reconnect);
+        let begun = self.coordinator.as_ref().map_or(0, |coordinator| coordinator.begun);
+        let is_young = Duration::from_millis(self.now - begun) < reconnect;
         let waits = |job: &&Job| {
             let is_due = job.not_before.is_none_or(|then| then <= now);
             job.phase == Phase::Pending && job.wish == Wish::Run && is_due
@@ -67,7 +69,7 @@ impl World {
             let (min, max) = stage.workers(job.request.min_workers, job.request.max_workers);
             let kinds = job.request.device.kinds(stage);
             let some = kinds.iter().any(|kind| (min..max).contains(&of(free, *kind)));
-            let gathers = some && now.since(job.since) < self.climate.policy.reconnect;
+            let gathers = some && (is_young || now.since(job.since) < reconnect);
             Waiting { job, min, kinds, gathers }
         });
         waiting.collect()

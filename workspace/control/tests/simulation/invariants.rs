@@ -95,7 +95,7 @@ impl World {
         }
         check_state(&coordinator.state, &self.storage);
         for job in coordinator.state.jobs() {
-            self.ledger.check_final(job, event);
+            self.ledger.check_final(job);
         }
         self.check_promises();
         if self.ledger.events.is_multiple_of(64) {

@@ -11,7 +11,8 @@ pub(crate) struct Ledger {
     pub(crate) newest: Generation,
     /// Retries since a job last got further.
     retries: BTreeMap<JobName, u32>,
-    checkpoints: BTreeMap<JobName, u64>,
+    /// How far jobs were when they were last recorded: checkpoint, and stages to come.
+    progress: BTreeMap<JobName, (Option<u64>, usize)>,
     /// Jobs in final phases, as they were.
     finals: BTreeMap<JobName, Job>,
     /// Generation of the last commit ordered.
@@ -35,66 +36,54 @@ impl Ledger {
         is_foreign.then(|| state.jobs().map(|job| (job.name().clone(), job.attempt.clone())).collect())
     }
 
+    /// A job that got further has its retries back.
     pub(crate) fn recorded(&mut self, job: &Job) {
         self.newest = self.newest.max(job.generation);
+        let so_far = (job.checkpoint, job.remaining.len());
+        if self.progress.insert(job.name().clone(), so_far) != Some(so_far) {
+            self.retries.remove(job.name());
+        }
     }
 
     pub(crate) fn forget(&mut self, job: &JobName) {
         self.retries.remove(job);
-        self.checkpoints.remove(job);
+        self.progress.remove(job);
         self.finals.remove(job);
         self.commits.remove(job);
     }
 
     /// D: retries are bounded, unless the job gets further or somebody wants it to be tried.
     pub(crate) fn told(&mut self, job: &JobName, notice: &Notice) {
-        match notice {
-            Notice::Retrying { retry, of, .. } => {
-                let retries = self.retries.entry(job.clone()).or_default();
-                *retries += 1;
-                assert!(*retries <= *of, "D: {job} is tried again for the {retries}th time");
-                assert!(*retry <= *of && *of <= 3, "D: {retry} of {of}");
-            }
-            Notice::Done(_) | Notice::Committed { .. } => {
+        if let Notice::Retrying { retry, of, .. } = notice {
+            let retries = self.retries.entry(job.clone()).or_default();
+            *retries += 1;
+            assert!(*retries <= *of, "D: {job} is tried again for the {retries}th time");
+            assert!(*retry <= *of && *of <= 3, "D: {retry} of {of}");
+        }
+    }
+
+    /// Whatever is asked of a job may change it, even when it is over.
+    pub(crate) fn asked(&mut self, verb: &Verb) {
+        match verb {
+            Verb::Submit(_) | Verb::Drain(_) | Verb::Undrain(_) => {}
+            Verb::Cancel(job)
+            | Verb::Pause(job)
+            | Verb::Resume(job)
+            | Verb::Delete(job)
+            | Verb::Prioritise(job, _) => drop(self.finals.remove(job)),
+            Verb::Retry(job) | Verb::Also(job, _) => {
+                self.finals.remove(job);
                 self.retries.remove(job);
             }
-            Notice::Started(started) => {
-                let newest = self.checkpoints.entry(job.clone()).or_default();
-                if started.step > *newest {
-                    *newest = started.step;
-                    self.retries.remove(job);
-                }
-            }
-            _ => {}
         }
     }
 
-    pub(crate) fn asked(&mut self, verb: &Verb) {
-        if let Verb::Retry(job) | Verb::Also(job, _) = verb {
-            self.retries.remove(job);
-        }
-    }
-
-    /// E: a job in a final phase is as it was, unless this was asked of it.
-    pub(crate) fn check_final(&mut self, job: &Job, event: &Event) {
+    /// E: a job in a final phase is as it was.
+    pub(crate) fn check_final(&mut self, job: &Job) {
         let name = job.name();
         if !job.phase.is_final() {
             self.finals.remove(name);
-            return;
-        }
-        let was_asked = match event {
-            Event::Asked(
-                Verb::Cancel(of)
-                | Verb::Pause(of)
-                | Verb::Resume(of)
-                | Verb::Retry(of)
-                | Verb::Delete(of)
-                | Verb::Prioritise(of, _)
-                | Verb::Also(of, _),
-            ) => of == name,
-            _ => false,
-        };
-        if let Some(before) = self.finals.get(name).filter(|_| !was_asked) {
+        } else if let Some(before) = self.finals.get(name) {
             assert_eq!(before, job, "E: {name} was over");
         } else {
             self.finals.insert(name.clone(), job.clone());
