@@ -43,6 +43,14 @@ impl Shares {
         self.count(worker, |count| *count -= 1);
     }
 
+    /// Whether both say the same of each kind.
+    #[cfg(test)]
+    pub(crate) fn is_as(&self, other: &Shares) -> bool {
+        let of =
+            |shares: &Shares, kind| [shares.free.of(kind), shares.returning.of(kind), shares.all.of(kind)];
+        [Device::Cpu, Device::Cuda].into_iter().all(|kind| of(self, kind) == of(other, kind))
+    }
+
     fn count(&mut self, worker: &Worker, how: impl Fn(&mut u32)) {
         let of = |counts: &mut Counts| how(counts.0.entry(worker.device).or_default());
         if worker.serves() {

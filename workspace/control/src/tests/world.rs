@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::*;
+use crate::{shares::Shares, *};
 
 /// How often ticks come.
 const TICK: Duration = Duration::from_millis(200);
@@ -73,6 +73,9 @@ impl World {
 
     pub(super) fn apply(&mut self, event: Event) -> &[Command] {
         self.said = self.state.apply(event, self.now);
+        let mut counted = Shares::default();
+        self.state.workers().for_each(|(_, worker)| counted.add(worker));
+        assert!(self.state.crew.shares().is_as(&counted), "kept counts are not what there is");
         for command in &self.said {
             match command {
                 Command::Record(job) => {

@@ -28,6 +28,8 @@ struct Waiting<'a> {
     kinds: &'static [Device],
     /// It waits a moment for more workers.
     gathers: bool,
+    /// It is out of patience, and these are the only workers that will do: they are held for it.
+    holds: Option<Device>,
 }
 
 impl World {
@@ -41,7 +43,7 @@ impl World {
         };
         let state = &coordinator.state;
         let (free, all) = (count(state, |worker| worker.is_free()), count(state, |_| true));
-        let waiting = self.waiting(state, &free);
+        let waiting = self.waiting(state, &free, &all);
         check_nobody_waits_in_vain(&waiting, &free, &all);
         for command in commands {
             if let Command::Tell { job, notice: Notice::Assigned { workers, .. } } = command
@@ -54,7 +56,7 @@ impl World {
         }
     }
 
-    fn waiting<'a>(&self, state: &'a State, free: &Counts) -> Vec<Waiting<'a>> {
+    fn waiting<'a>(&self, state: &'a State, free: &Counts, all: &Counts) -> Vec<Waiting<'a>> {
         let (now, reconnect) = (self.clock(), self.climate.policy.reconnect);
         let begun = self.coordinator.as_ref().map_or(0, |coordinator| coordinator.begun);
         let is_young = Duration::from_millis(self.now - begun) < reconnect;
@@ -70,7 +72,10 @@ impl World {
             let kinds = job.request.device.kinds(stage);
             let some = kinds.iter().any(|kind| (min..max).contains(&of(free, *kind)));
             let gathers = some && (is_young || now.since(job.since) < reconnect);
-            Waiting { job, min, kinds, gathers }
+            let enough: Vec<Device> = kinds.iter().copied().filter(|kind| of(all, *kind) >= min).collect();
+            let patient = now.since(job.since) > self.climate.policy.patience;
+            let holds = enough.first().copied().filter(|_| patient && enough.len() == 1);
+            Waiting { job, min, kinds, gathers, holds }
         });
         waiting.collect()
     }
@@ -79,7 +84,7 @@ impl World {
 /// G: whoever waits could not begin, but for workers held for somebody before it.
 fn check_nobody_waits_in_vain(waiting: &[Waiting<'_>], free: &Counts, all: &Counts) {
     let mut held: Vec<Device> = Vec::new();
-    for Waiting { job, min, kinds, gathers } in waiting {
+    for Waiting { job, min, kinds, gathers, .. } in waiting {
         for kind in kinds.iter().copied() {
             let waits = held.contains(&kind) || *gathers || of(free, kind) < *min;
             assert!(waits, "G: {} waits for {min} of {}: {}", job.name(), of(free, kind), job.reason);
@@ -92,9 +97,12 @@ fn check_nobody_waits_in_vain(waiting: &[Waiting<'_>], free: &Counts, all: &Coun
 
 /// H: what a job begins with, and what is left, could not have served one before it.
 fn check_nobody_was_passed_over(waiting: &[Waiting<'_>], begun: &Job, kind: Device, given: u32) {
-    for Waiting { job, min, kinds, gathers } in waiting {
-        let could = job.rank() < begun.rank() && kinds.contains(&kind) && given >= *min;
+    for Waiting { job, min, kinds, gathers, holds } in
+        waiting.iter().filter(|one| one.job.rank() < begun.rank())
+    {
+        let could = kinds.contains(&kind) && given >= *min;
         let (name, before) = (begun.name(), job.name());
+        assert!(*holds != Some(kind), "H: {name} began with {given} that were held for {before}");
         assert!(!could || *gathers, "H: {name} began with {given} that {before} could have had");
     }
 }

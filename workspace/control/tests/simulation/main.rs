@@ -47,7 +47,7 @@ use std::{
 use world::{Summary, World};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 2400;
+const SEEDS: u64 = 3000;
 
 /// Events shown of a seed that failed.
 const SHOWN: usize = 150;
