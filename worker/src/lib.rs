@@ -171,7 +171,7 @@ fn child(arguments: &Arguments, log: &JobLog) -> i32 {
     match ended {
         Ok(End::Told | End::Left) => 0,
         Ok(End::Stuck) => RESTART,
-        Ok(End::Cut) => 1,
+        Ok(End::Cut | End::Broken) => 1,
         Err(error) => {
             tracing::error!(code = error.code(), "{error}");
             match error {

@@ -5,9 +5,8 @@
 //! that knows nothing learns all it needs. What is only news is not: progress is dropped while
 //! there is no connection, and of the rest the latest few are kept.
 //!
-//! 1. Of a task nothing is said after its end: not by a checkpoint that was still being written
-//!    either. Generations grow only within a job, so a late word could be taken for one about the
-//!    next task.
+//! 1. Of a task nothing is said after its end, not by a checkpoint that was still being written
+//!    either: no coordinator has to tell late words from those about the next task.
 //! 2. A task ends in one word: done, failed, or idle.
 
 use std::{

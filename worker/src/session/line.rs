@@ -32,6 +32,8 @@ pub(super) enum Heard {
     Order(Box<CoordinatorMessage>),
     /// The connection broke, and is being made again.
     Lost,
+    /// There will never be a connection again: a bug.
+    Broken,
 }
 
 /// The connection, made for ever.
@@ -69,10 +71,10 @@ impl Line {
                     self.state = State::Open { orders: Box::new(orders), since: Instant::now() };
                     Heard::Connected(welcome, host)
                 }
-                // Only a panic ends it otherwise: there is nothing to go on with.
+                // Only a panic ends it otherwise.
                 Err(why) => {
                     tracing::error!(%why, "connecting to the coordinator panicked");
-                    std::future::pending().await
+                    Heard::Broken
                 }
             },
             State::Open { orders, .. } => match orders.message().await {

@@ -78,6 +78,8 @@ pub(crate) enum End {
     Cut,
     /// It has a task it cannot let go of in any other way.
     Stuck,
+    /// It cannot connect to anybody any more: a bug.
+    Broken,
 }
 
 /// Who a worker is.
@@ -195,6 +197,7 @@ impl Session {
                 self.obey(generation, body?)
             }
             Heard::Lost => None,
+            Heard::Broken => Some(End::Broken),
         }
     }
 
@@ -232,8 +235,8 @@ impl Session {
         None
     }
 
-    /// Takes a task on, unless it has one that is not over. Generations grow only within a job; and
-    /// when a job is deleted and its files with it, one of the same name may begin from the start.
+    /// Takes a task on, unless it has one that is not over. When it is, any other is taken: a pool
+    /// whose records are gone counts its generations from the start.
     fn take_on(&mut self, generation: u64, assign: Assign) {
         let part = Membership { job: assign.job.clone(), generation };
         if let Some(Present { is_over: false, part: had }) = self.voice.present() {

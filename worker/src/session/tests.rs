@@ -190,7 +190,7 @@ async fn a_task_assigned_twice_is_begun_once() {
     connection.order(5, stop()).await;
     done(&mut connection, 5).await;
     assert_eq!(worker.begun.load(Ordering::SeqCst), 1);
-    // A job that was deleted, and one of the same name: it counts from the start.
+    // A pool whose records are gone counts from the start.
     connection.order(1, assign("job")).await;
     connection.order(1, stop()).await;
     done(&mut connection, 1).await;

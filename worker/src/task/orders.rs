@@ -121,8 +121,8 @@ impl Orders {
         self.aborted.cancelled().await;
     }
 
-    /// What tells, after the task, whether it was given up.
-    pub(super) fn token(&self) -> CancellationToken {
+    /// What tells, after the task too, whether it was given up.
+    pub(crate) fn token(&self) -> CancellationToken {
         self.aborted.clone()
     }
 

@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use twinspire_checkpoint::{CheckpointStore, Generation, Manifest, PartInfo, Patience, Step, TensorInfo};
 use twinspire_proto::v1::{CheckpointCommitted, CheckpointFailed, worker_message::Body};
 
@@ -87,9 +88,14 @@ impl Commits {
         }
     }
 
-    /// Commits what is ordered, until nobody can order any more.
-    pub(super) async fn run(self: std::sync::Arc<Self>, orders: mpsc::UnboundedReceiver<Commit>) {
+    /// Commits what is ordered, until the task is given up or the worker has another one.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        orders: mpsc::UnboundedReceiver<Commit>,
+        given_up: CancellationToken,
+    ) {
         tokio::select! {
+            () = given_up.cancelled() => {}
             () = self.listen(orders) => {}
             () = self.work() => {}
             () = self.watch() => {}

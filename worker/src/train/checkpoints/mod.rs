@@ -57,7 +57,6 @@ pub(super) struct Checkpoints {
     begun_at: Instant,
     /// Of rank 0.
     commits: Option<Arc<Commits>>,
-    _committer: Option<AbortOnDropHandle<()>>,
 }
 
 struct InFlight {
@@ -75,14 +74,15 @@ enum Settled {
 
 impl Checkpoints {
     pub(super) fn start(task: &Task, loaded: &Loaded) -> Result<Checkpoints, TaskError> {
-        let mut committing = None;
+        let mut commits = None;
         if let (true, Some(orders)) = (task.is_first(), task.orders.take_commits()) {
             let generation = Generation(task.generation);
-            let commits = Arc::new(Commits::new(loaded.checkpoints.clone(), generation, task.link.clone()));
-            let committer = task.runtime.spawn(Arc::clone(&commits).run(orders));
-            committing = Some((commits, AbortOnDropHandle::new(committer)));
+            let all = Arc::new(Commits::new(loaded.checkpoints.clone(), generation, task.link.clone()));
+            // It outlives a task that fails: a peer that dies must not cost a checkpoint all of which
+            // is written.
+            task.runtime.spawn(Arc::clone(&all).run(orders, task.orders.token()));
+            commits = Some(all);
         }
-        let (commits, committer) = committing.unzip();
         Ok(Checkpoints {
             run: Location::parse(&task.places.run)?,
             store: loaded.checkpoints.clone(),
@@ -95,7 +95,6 @@ impl Checkpoints {
             begun: None,
             begun_at: Instant::now(),
             commits,
-            _committer: committer,
         })
     }
 
