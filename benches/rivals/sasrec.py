@@ -65,13 +65,15 @@ class Sequences(Dataset):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer layer."""
+    """Pre-norm transformer layer. Keys have no bias, as in BEiT: its gradient would be exactly zero."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width, eps=1e-6)
-        self.qkv = nn.Linear(width, 3 * width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.query_bias = nn.Parameter(torch.zeros(width))
+        self.value_bias = nn.Parameter(torch.zeros(width))
         self.out = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
         self.feed_forward = nn.Sequential(
@@ -85,7 +87,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         users, length, width = x.shape
-        qkv = self.qkv(self.attention_norm(x)).view(users, length, 3, self.heads, width // self.heads)
+        bias = torch.cat((self.query_bias, torch.zeros_like(self.query_bias), self.value_bias))  # [3 width]
+        qkv = F.linear(self.attention_norm(x), self.qkv.weight, bias)  # [users, length, 3 width]
+        qkv = qkv.view(users, length, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # [users, heads, length, width / heads] each
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(users, length, width)))
@@ -107,7 +111,8 @@ class SASRec(nn.Module):
                 nn.init.normal_(module.weight, std=width**-0.5)
             elif isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def encode(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """`[users, length] -> [users, length, width]`, before the last norm."""

@@ -15,7 +15,7 @@ use twinspire_store::{Election, Leadership, MetadataStore, StoreError};
 
 use crate::{
     ControlError,
-    service::{Engine, Listening, Records, Server, Signals},
+    service::{Engine, Listening, Records, ReportKeeper, Server, Signals},
 };
 
 /// A leader that is not heard of for so long is replaced.
@@ -23,6 +23,9 @@ const LEASE: Duration = Duration::from_secs(5);
 
 /// Before standing again, after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the last evaluation reports may take to be kept.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a service needs.
 pub(crate) struct Serve {
@@ -119,6 +122,7 @@ impl Serve {
         tracing::info!(term = leadership.term().0, jobs = found.jobs.len(), "leading");
         let (handle, engine) = Engine::start(self.policy, records, found);
         let mut engine = Stops(engine);
+        let reports = ReportKeeper::start(Arc::clone(handle.board()));
         server.lead(handle, self.policy.idle_heartbeat, Some(self.runs.clone()));
         let ended = tokio::select! {
             () = signals.next() => Ok(Ended::Signal),
@@ -133,6 +137,7 @@ impl Serve {
         };
         server.close();
         drop(engine);
+        reports.finish(GRACE).await;
         if matches!(ended, Ok(Ended::Signal)) {
             // Another one may lead at once. If this fails, the lease runs out.
             let _ = leadership.resign().await;

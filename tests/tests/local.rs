@@ -145,7 +145,8 @@ fn the_verbs_look_at_what_a_job_left() {
     assert_eq!(report["trained"], report["expected"]);
     assert_eq!([&report["twice"], &report["never"], &report["unexpected"]], [0, 0, 0], "{audit:#}");
 
-    let report = place.run(&["evaluate", "features", "-o", "json"]).expect_exit(0).json();
+    let all = ["evaluate", "features", "--set", "evaluate.seen=keep", "-o", "json"];
+    let report = place.run(&all).expect_exit(0).json();
     assert_eq!([&report["split"], &report["step"]], [&Value::from("test"), &Value::from(25)]);
     assert_eq!(report["users"], 300);
     let earlier = ["evaluate", "features.yaml", "--step", "10", "--split", "validation", "-o", "json"];

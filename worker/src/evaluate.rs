@@ -54,7 +54,8 @@ pub(crate) fn measure(
     let mut reader = UserReader::start(&loaded.dataset, mine.clone(), settings)?;
 
     let model = loaded.trainer.model();
-    let mut retrieval = Retrieval::new(model, loaded.collective.as_ref(), &task.spec.evaluate.k)?;
+    let (k, positives) = (&task.spec.evaluate.k, &loaded.items.positives);
+    let mut retrieval = Retrieval::new(model, loaded.collective.as_ref(), k, positives)?;
     let mut progress = Reporter::new(&task.link);
     let mut done = 0;
     let mut unknown = 0;

@@ -28,7 +28,7 @@ pub(crate) struct Describe {
     #[arg(value_name = "DATASET")]
     dataset: String,
     /// The directory of runs in which a fingerprint is looked up.
-    #[arg(long, value_name = "DIR", default_value = "runs", env = "TWINSPIRE_RUNS")]
+    #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: String,
     /// Read every file whole and compare checksums.
     #[arg(long)]

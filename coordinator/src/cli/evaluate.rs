@@ -68,7 +68,7 @@ impl Evaluate {
         }
         for result in &ran.results {
             if let TaskResult::Evaluated { report, split, .. } = result {
-                let file = ReportFile::of(&Places::of(&spec), *split, report)?;
+                let file = ReportFile::write_by_step(&Places::of(&spec), *split, report).await?;
                 match self.output {
                     Output::Json => out::json(&file.json())?,
                     Output::Text => {

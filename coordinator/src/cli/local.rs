@@ -1,6 +1,7 @@
 //! `coordinator local`
 
 use std::{
+    collections::BTreeSet,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 use clap::Args;
 use serde_json::json;
 use twinspire_checkpoint::{CheckpointStore, Retention};
-use twinspire_job::{JobSpec, resume_conflicts};
+use twinspire_job::{JobSpec, fingerprint, resume_conflicts};
 use twinspire_storage::Location;
 
 use twinspire_control::{Phase, TaskResult};
@@ -65,7 +66,7 @@ impl Local {
             saved => saved?,
         };
         if self.fresh {
-            start_over(spec, &places, &checkpoints, saved.take().is_some()).await?;
+            start_over(spec, &places, &checkpoints, saved.take().as_ref()).await?;
             // Last: were this to be interrupted, it could be said again.
             records.forget(&spec.name).await?;
         }
@@ -89,9 +90,11 @@ impl Local {
         let checkpoint = there.iter().map(|checkpoint| checkpoint.step.0).max();
         let run = Run { spec, workers, plan: plan(spec), generation, checkpoint, records };
         let ran = run.run().await?;
+        // Whatever becomes of the export.
+        let evaluation = keep_evaluation(&places, &ran.results).await?;
         match ran.outcome {
             Outcome::Succeeded => {
-                report(spec, &places, &ran.results, begun.elapsed(), self.output).await?;
+                report(spec, &places, &ran.results, evaluation.as_ref(), begun.elapsed(), self.output)?;
                 Ok(ExitCode::SUCCESS)
             }
             Outcome::Failed(failure) => {
@@ -124,10 +127,10 @@ async fn start_over(
     spec: &JobSpec,
     places: &Places,
     checkpoints: &CheckpointStore,
-    was_run: bool,
+    saved: Option<&Saved>,
 ) -> Result<(), CliError> {
     let there = checkpoints.list().await?.len();
-    if there == 0 && !was_run {
+    if there == 0 && saved.is_none() {
         return Ok(());
     }
     note(format_args!(
@@ -137,10 +140,11 @@ async fn start_over(
         checkpoints.location().uri(),
         places.run,
     ));
-    // Places that the job file names may hold other things too: there, only what is ours goes.
+    // A place that the job file names may hold other jobs' checkpoints too: those stay.
+    let others = others_checkpoints(spec, checkpoints, saved).await?;
     for directory in checkpoints.location().list_dirs().await? {
-        let is_ours = directory.strip_prefix("step-").is_some_and(|step| step.parse::<u64>().is_ok());
-        if is_ours {
+        let step = directory.strip_prefix("step-").and_then(|step| step.parse::<u64>().ok());
+        if step.is_some_and(|step| !others.contains(&step)) {
             checkpoints.location().join(&directory).delete_all().await?;
         }
     }
@@ -158,6 +162,24 @@ async fn start_over(
         }
     }
     Ok(())
+}
+
+/// Steps of which another job has a checkpoint in the place this one names.
+async fn others_checkpoints(
+    spec: &JobSpec,
+    checkpoints: &CheckpointStore,
+    saved: Option<&Saved>,
+) -> Result<BTreeSet<u64>, CliError> {
+    if spec.checkpoint.uri.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let specs = std::iter::once(spec).chain(saved.map(|saved| &saved.spec));
+    let ours: Vec<String> = specs.map(|spec| fingerprint(&spec.identity())).collect();
+    let there = checkpoints.list().await?;
+    let others = there.into_iter().filter(|checkpoint| {
+        checkpoint.manifest.as_ref().is_some_and(|manifest| !ours.contains(&manifest.spec_fingerprint))
+    });
+    Ok(others.map(|checkpoint| checkpoint.step.0).collect())
 }
 
 fn refuse_changes(earlier: &JobSpec, now: &JobSpec) -> Result<(), ControlError> {
@@ -178,8 +200,8 @@ fn is_same_work(earlier: &JobSpec, now: &JobSpec) -> bool {
 
 fn finished(spec: &JobSpec, places: &Places, output: Output) -> Result<(), CliError> {
     let more = match (spec.train.steps, spec.train.epochs) {
-        (Some(steps), _) => format!("--set train.steps={}", steps * 2),
-        (None, epochs) => format!("--set train.epochs={}", epochs.unwrap_or(1) * 2),
+        (Some(steps), _) => format!("--set train.steps={}", steps.saturating_mul(2)),
+        (None, epochs) => format!("--set train.epochs={}", epochs.unwrap_or(1).saturating_mul(2)),
     };
     let name = &spec.name;
     match output {
@@ -191,24 +213,31 @@ fn finished(spec: &JobSpec, places: &Places, output: Output) -> Result<(), CliEr
     }
 }
 
-async fn report(
+/// Keeps the evaluation there is.
+async fn keep_evaluation(places: &Places, results: &[TaskResult]) -> Result<Option<ReportFile>, CliError> {
+    for result in results {
+        if let TaskResult::Evaluated { report, split, .. } = result {
+            return Ok(Some(ReportFile::write(places, *split, report).await?));
+        }
+    }
+    Ok(None)
+}
+
+fn report(
     spec: &JobSpec,
     places: &Places,
     results: &[TaskResult],
+    evaluation: Option<&ReportFile>,
     took: Duration,
     output: Output,
 ) -> Result<(), CliError> {
-    let mut evaluation = None;
     let mut trained = 0;
     let mut files = Vec::new();
     for result in results {
         match result {
             TaskResult::Trained { step, .. } => trained = *step,
-            TaskResult::Evaluated { report, split, .. } => {
-                evaluation = Some(ReportFile::of(places, *split, report)?);
-            }
             TaskResult::Exported { files: written, .. } => files.clone_from(written),
-            TaskResult::Prepared { .. } => {}
+            TaskResult::Evaluated { .. } | TaskResult::Prepared { .. } => {}
         }
     }
     if output == Output::Json {
@@ -217,7 +246,7 @@ async fn report(
             "outcome": "succeeded",
             "steps": trained,
             "seconds": took.as_secs_f64(),
-            "evaluation": evaluation.as_ref().map(|report| report.json()),
+            "evaluation": evaluation.map(ReportFile::json),
             "run": places.run,
             "checkpoints": places.checkpoints,
             "export": files,
@@ -225,7 +254,7 @@ async fn report(
     }
     let (steps, run) = (number(trained), &places.run);
     out::line(format_args!("{}: done, {steps} steps, in {}\n", spec.name, duration(took)))?;
-    if let Some(evaluation) = &evaluation {
+    if let Some(evaluation) = evaluation {
         out::line(format_args!("{}\n", evaluation.text()))?;
         out::line(format_args!("evaluation   {}", evaluation.uri()))?;
     }

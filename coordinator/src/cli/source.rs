@@ -38,7 +38,7 @@ pub(crate) struct JobArgs {
     set: Vec<Override>,
 
     /// The directory of runs in which a job's name is looked up.
-    #[arg(long, value_name = "DIR", default_value = "runs", env = "TWINSPIRE_RUNS")]
+    #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: String,
 }
 

@@ -43,6 +43,8 @@ pub struct View {
     pub validated: Option<Validated>,
     /// What its stages came to, the newest of each.
     pub results: Vec<TaskResult>,
+    /// Its task, or the last it had, was asked for after the job was over.
+    pub is_extra: bool,
 }
 
 impl View {
@@ -130,6 +132,9 @@ impl Board {
         self.with(|entries| match entries.get_mut(job.name()) {
             Some(entry) => {
                 entry.view.job = Arc::new(job.clone());
+                if job.attempt.is_some() {
+                    entry.view.is_extra = job.returns_to.is_some();
+                }
                 if !job.phase.is_active() {
                     entry.view.progress = None;
                 }
@@ -143,6 +148,7 @@ impl Board {
                     started: None,
                     validated: None,
                     results: Vec::new(),
+                    is_extra: job.returns_to.is_some(),
                 };
                 let entry = Entry { view, happened: VecDeque::new(), changes: watch::channel(0).0 };
                 entries.insert(job.name().clone(), entry);

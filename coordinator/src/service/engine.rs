@@ -8,13 +8,13 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle};
 use twinspire_control::{
-    Command, Event, Generation, Job, JobName, Notice, Policy, Session, State, TaskResult, Time, Verb,
+    Command, Event, Generation, Job, JobName, Notice, Policy, Session, State, Time, Verb,
 };
 use twinspire_job::JobSpec;
 use twinspire_proto::{from_coordinator, v1::Register};
 
 use super::{
-    Board, Found, Handle, Places, Records, ReportFile, WorkerView, convert,
+    Board, Found, Handle, Places, Records, WorkerView, convert,
     input::{Input, WAITING},
     sessions::Outbox,
 };
@@ -156,14 +156,6 @@ impl Engine {
     }
 
     async fn notice(&mut self, job: JobName, notice: Notice, now: Time) -> Result<(), ControlError> {
-        if let (Notice::Done(TaskResult::Evaluated { split, report, .. }), Some(spec)) =
-            (&notice, self.specs.get(&job))
-        {
-            let (places, split, report) = (Places::of(spec), *split, report.clone());
-            if let Err(why) = ReportFile::write(&places, split, &report).await {
-                tracing::warn!(%why, "the evaluation report could not be kept");
-            }
-        }
         match self.board.tell(&job, notice, now) {
             Some(event) => self.records.put_event(&job, &event).await,
             None => Ok(()),

@@ -31,6 +31,7 @@ pub use input::{Handle, Submission, WorkerView};
 pub use places::Places;
 pub use records::{Found, Records, Saved};
 pub use reports::ReportFile;
+pub(crate) use reports::ReportKeeper;
 pub use server::{Listening, Server};
 pub use signals::Signals;
 pub use timeouts::timeouts;

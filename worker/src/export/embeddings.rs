@@ -130,7 +130,7 @@ fn list(dim: i32) -> DataType {
 }
 
 fn cannot_write(uri: &str, why: &ParquetError) -> TaskError {
-    TaskError::of("TW3010", format_args!("cannot write {uri}: {why}"))
+    TaskError::file(format_args!("cannot write {uri}"), why)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn write_by_way_of(
     place: &Location,
     model: &Model,
 ) -> Result<Vec<String>, TaskError> {
-    let local = |why: std::io::Error| TaskError::of("TW3010", format_args!("{}: {why}", directory.display()));
+    let local = |why: std::io::Error| TaskError::file(directory.display(), why);
     std::fs::create_dir_all(directory).map_err(local)?;
     let max_actions = i64::from(task.spec.towers.user.max_actions);
     type Trace<'a> = Box<dyn Fn(&std::path::Path) -> Result<script::Script, TowersError> + 'a>;

@@ -2,10 +2,17 @@
 
 use std::{fmt::Display, time::Duration};
 
+use twinspire_checkpoint::CheckpointError;
+use twinspire_collective::CollectiveError;
+use twinspire_dataset::DatasetError;
+use twinspire_prepare::PrepareError;
 use twinspire_proto::v1::{FailureKind, TaskFailed};
+use twinspire_report::ReportError;
+use twinspire_storage::StorageError;
+use twinspire_towers::TowersError;
 
 /// Why a task failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct TaskError {
     pub(crate) code: &'static str,
     pub(crate) message: String,
@@ -13,31 +20,44 @@ pub(crate) struct TaskError {
 }
 
 impl TaskError {
-    /// An error of a library; its code tells what can be done about it.
-    pub(crate) fn of(code: &'static str, error: impl Display) -> TaskError {
-        TaskError { code, message: error.to_string(), kind: kind_of(code) }
+    fn new(code: &'static str, kind: FailureKind, message: impl Display) -> TaskError {
+        TaskError { code, message: message.to_string(), kind }
+    }
+
+    /// A file could not be written or read.
+    pub(crate) fn file(place: impl Display, why: impl Display) -> TaskError {
+        TaskError::new("TW3010", FailureKind::Storage, format_args!("{place}: {why}"))
     }
 
     /// The coordinator said something that cannot be.
     pub(crate) fn protocol(field: &str, why: impl Display) -> TaskError {
-        TaskError::of("TW5206", format_args!("the coordinator sent a `{field}` that cannot be used: {why}"))
+        TaskError::new(
+            "TW5206",
+            FailureKind::Internal,
+            format_args!("the coordinator sent a `{field}` that cannot be used: {why}"),
+        )
     }
 
     /// The task's thread panicked.
     pub(crate) fn panic(message: String) -> TaskError {
-        TaskError::of("TW5207", format_args!("the task panicked: {message}; see the worker's log"))
+        TaskError::new(
+            "TW5207",
+            FailureKind::Internal,
+            format_args!("the task panicked: {message}; see the worker's log"),
+        )
     }
 
     /// The coordinator told the worker to let go of the task.
     pub(crate) fn given_up() -> TaskError {
-        TaskError::of("TW5211", "the task was given up, as the coordinator said")
+        TaskError::new("TW5211", FailureKind::Internal, "the task was given up, as the coordinator said")
     }
 
     /// The order to commit the last checkpoint did not come.
     pub(crate) fn no_commit(step: u64, waited: Duration) -> TaskError {
         let minutes = waited.as_secs() / 60;
-        TaskError::of(
+        TaskError::new(
             "TW5210",
+            FailureKind::Storage,
             format_args!(
                 "all of the checkpoint of step {step} that is this worker's is written, but within {minutes} minutes \
                  the coordinator did not say that all of it is"
@@ -45,19 +65,36 @@ impl TaskError {
         )
     }
 
+    /// Nor before newer checkpoints were begun.
+    pub(crate) fn overtaken(step: u64) -> TaskError {
+        TaskError::new(
+            "TW5210",
+            FailureKind::Storage,
+            format_args!(
+                "newer ones than the checkpoint of step {step} were begun, and the coordinator had not said \
+                 that all of it was written"
+            ),
+        )
+    }
+
     /// Rank 0 did not say where to meet.
     pub(crate) fn nobody_there(waited: Duration) -> TaskError {
         let seconds = waited.as_secs();
-        TaskError::of("TW4102", format_args!("rank 0 did not say within {seconds} s where the ranks meet"))
+        TaskError::new(
+            "TW4102",
+            FailureKind::LostPeer,
+            format_args!("rank 0 did not say within {seconds} s where the ranks meet"),
+        )
     }
 
     /// The checkpoint is not this job's.
     pub(crate) fn stranger(place: &str, step: u64, of: &str) -> TaskError {
-        TaskError::of(
+        TaskError::new(
             "TW5209",
+            FailureKind::BadInput,
             format_args!(
                 "the checkpoint of step {step} in {place} is of {of}: bring that back, start over with --fresh, \
-                 or give the job another name"
+                 or give the job another name (another checkpoint.uri, when it has one)"
             ),
         )
     }
@@ -68,8 +105,9 @@ impl TaskError {
             || "no whole checkpoint".into(),
             |step| format!("no whole checkpoint of step {step}"),
         );
-        TaskError::of(
+        TaskError::new(
             "TW5208",
+            FailureKind::BadInput,
             format_args!(
                 "there is {which} in {place}: train the job first, or name another step with --step"
             ),
@@ -77,29 +115,22 @@ impl TaskError {
     }
 }
 
-/// What can be done about an error.
+/// What can be done about an error of a library. Whether a person has to mend something the error
+/// knows itself; the coordinator goes by the same.
 ///
-/// | codes | |
+/// | codes of what is nobody's mistake | |
 /// |---|---|
-/// | TW1, TW2 | the job file or the data is wrong |
 /// | TW2020, TW2022 | a disk or a server that inputs are on is in trouble |
-/// | TW3001-TW3007, TW3101-TW3103 | so are places, credentials, checkpoints asked for |
-/// | the rest of TW3, TW5210 | storage |
+/// | TW3, but for TW3104, TW3105 | so is what checkpoints and results are on |
 /// | TW4102-TW4105 | a peer is gone |
-/// | TW4003-TW4005, TW5208, TW5209 | the job asks for what cannot be |
-/// | everything else | a program or a training gone wrong |
-fn kind_of(code: &str) -> FailureKind {
-    match code.as_bytes() {
-        b"TW2021" | b"TW2109" => FailureKind::Internal,
-        b"TW2020" | b"TW2022" => FailureKind::Storage,
-        [b'T', b'W', b'1' | b'2', ..] => FailureKind::BadInput,
-        [b'T', b'W', b'3', b'0', b'0', b'1'..=b'7'] | [b'T', b'W', b'3', b'1', b'0', b'1'..=b'3'] => {
-            FailureKind::BadInput
-        }
-        b"TW3104" | b"TW3105" => FailureKind::Internal,
-        b"TW5210" | [b'T', b'W', b'3', ..] => FailureKind::Storage,
-        b"TW4102" | b"TW4103" | b"TW4104" | b"TW4105" => FailureKind::LostPeer,
-        b"TW4003" | b"TW4004" | b"TW4005" | b"TW5208" | b"TW5209" => FailureKind::BadInput,
+/// | everything else | a program, a training or a dataset gone wrong |
+fn kind_of(code: &str, is_user_mistake: bool) -> FailureKind {
+    match code {
+        _ if is_user_mistake => FailureKind::BadInput,
+        "TW2020" | "TW2022" => FailureKind::Storage,
+        "TW3104" | "TW3105" => FailureKind::Internal,
+        code if code.starts_with("TW3") => FailureKind::Storage,
+        "TW4102" | "TW4103" | "TW4104" | "TW4105" => FailureKind::LostPeer,
         _ => FailureKind::Internal,
     }
 }
@@ -111,37 +142,81 @@ impl From<TaskError> for TaskFailed {
 }
 
 macro_rules! library_errors {
-    ($($error:ty),* $(,)?) => {
+    ($($error:ty: $is_user_mistake:expr),* $(,)?) => {
         $(impl From<$error> for TaskError {
             fn from(error: $error) -> TaskError {
-                TaskError::of(error.code(), error)
+                let is_user_mistake: fn(&$error) -> bool = $is_user_mistake;
+                TaskError::new(error.code(), kind_of(error.code(), is_user_mistake(&error)), error)
             }
         })*
     };
 }
 
 library_errors!(
-    twinspire_storage::StorageError,
-    twinspire_dataset::DatasetError,
-    twinspire_prepare::PrepareError,
-    twinspire_collective::CollectiveError,
-    twinspire_checkpoint::CheckpointError,
-    twinspire_towers::TowersError,
-    twinspire_report::ReportError,
+    StorageError: StorageError::is_user_mistake,
+    DatasetError: DatasetError::is_user_mistake,
+    PrepareError: PrepareError::is_user_mistake,
+    CheckpointError: CheckpointError::is_user_mistake,
+    TowersError: asks_for_what_cannot_be,
+    CollectiveError: |_| false,
+    ReportError: |_| false,
 );
+
+/// A device that is not there, towers that this dataset or checkpoint does not fit.
+fn asks_for_what_cannot_be(error: &TowersError) -> bool {
+    matches!(
+        error,
+        TowersError::NoCuda { .. } | TowersError::Unbuildable(_) | TowersError::StateMismatch { .. }
+    )
+}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use twinspire_storage::Operation;
+
     use super::*;
 
+    fn kind(error: impl Into<TaskError>) -> FailureKind {
+        error.into().kind
+    }
+
     #[test]
-    fn what_can_be_done_goes_by_the_code() {
-        assert_eq!(kind_of("TW2003"), FailureKind::BadInput);
-        assert_eq!(kind_of("TW2020"), FailureKind::Storage);
-        assert_eq!(kind_of("TW3009"), FailureKind::Storage);
-        assert_eq!(kind_of("TW3006"), FailureKind::BadInput);
-        assert_eq!(kind_of("TW4104"), FailureKind::LostPeer);
-        assert_eq!(kind_of("TW4001"), FailureKind::Internal);
-        assert_eq!(kind_of("TW4005"), FailureKind::BadInput);
+    fn what_a_person_has_to_mend_is_not_tried_again() {
+        let (uri, reason, why) = (String::new, String::new, String::new);
+        let no_bucket = || StorageError::BucketMissing { uri: uri(), operation: Operation::Read };
+        assert_eq!(kind(no_bucket()), FailureKind::BadInput);
+        assert_eq!(kind(PrepareError::Storage(no_bucket())), FailureKind::BadInput);
+        assert_eq!(kind(CheckpointError::Storage(no_bucket())), FailureKind::BadInput);
+        assert_eq!(kind(PrepareError::EmptyLog { why: why() }), FailureKind::BadInput);
+        assert_eq!(kind(DatasetError::NoPlan { why: why() }), FailureKind::BadInput);
+        assert_eq!(kind(TowersError::NoCuda { why: why() }), FailureKind::BadInput);
+        assert_eq!(kind(TaskError::no_checkpoint("runs", None)), FailureKind::BadInput);
+
+        let full = || StorageError::Full { uri: uri(), operation: Operation::Write, reason: reason() };
+        assert_eq!(kind(full()), FailureKind::Storage);
+        assert_eq!(kind(DatasetError::Storage(full())), FailureKind::Storage);
+        assert_eq!(kind(PrepareError::Unreachable { uri: uri(), why: why() }), FailureKind::Storage);
+        assert_eq!(kind(TaskError::file("runs", "no space left")), FailureKind::Storage);
+    }
+
+    #[test]
+    fn a_damaged_dataset_is_nobodys_mistake() {
+        let damaged =
+            || DatasetError::Truncated { file: "t".into(), found: "is missing".into(), expected: 1 };
+        assert_eq!(kind(damaged()), FailureKind::Internal);
+        assert_eq!(kind(PrepareError::Dataset(damaged())), FailureKind::Internal);
+        let place = "runs/datasets/1".into();
+        assert_eq!(kind(DatasetError::NotADataset { place }), FailureKind::BadInput);
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_is_told_from_a_training_gone_wrong() {
+        let gone = CollectiveError::PeerLost { operation: "barrier", rank: 0, reason: String::new() };
+        assert_eq!(kind(TowersError::Collective(gone)), FailureKind::LostPeer);
+        assert_eq!(kind(TaskError::nobody_there(Duration::ZERO)), FailureKind::LostPeer);
+        let diverged = TowersError::LossNotFinite { step: 1, lane: 0, loss: f64::NAN };
+        assert_eq!(kind(diverged), FailureKind::Internal);
     }
 }

@@ -107,4 +107,6 @@ fn the_job_file_knows_the_length_of_the_vectors() {
 fn the_job_file_names_the_files_that_were_written() {
     let text = job_yaml(Path::new("data/demo"));
     assert!(text.contains("data/demo/events-*.parquet") && text.contains("data/demo/items.parquet"));
+    assert!(text.contains("name: demo\n"));
+    assert!(job_yaml(Path::new("..")).contains("name: generated\n"));
 }

@@ -10,6 +10,7 @@
 //! | `towers.item.encoder` | no `catalogue`, no `towers.item.features` | `id` |
 //! | `towers.item.id_embedding` | `encoder: id` | `table` |
 //! | `towers.user.time.*`, `.window` | no `log.columns.timestamp` | off; 0s (no window) |
+//! | `towers.user.time.since_latest` | `objective: sasrec` or `dense_all_action` | off |
 //! | `towers.user.surface_dim`, `.duration`, `.action_dim` | no such column | not read |
 //! | `towers.*.ffn` | or 0 | 4 x `d_model` |
 //! | `loss.negatives.random` | `mode` uses none | 0 |
@@ -22,8 +23,8 @@
 use std::time::Duration;
 
 use crate::spec::{
-    BestMetric, IdEmbedding, ItemEncoder, JobSpec, LogQ, NegativesMode, OptimizerKind, OptimizerSpec,
-    SplitSpec,
+    BestMetric, IdEmbedding, ItemEncoder, JobSpec, LogQ, NegativesMode, Objective, OptimizerKind,
+    OptimizerSpec, SplitSpec,
 };
 use crate::units::Span;
 
@@ -68,6 +69,11 @@ fn columns(spec: &mut JobSpec, mentions: &dyn Fn(&str) -> bool) {
         if fill("window") {
             user.window = Span(Duration::ZERO);
         }
+    }
+    let queries_within = matches!(user.objective, Objective::Sasrec | Objective::DenseAllAction);
+    if queries_within && fill("time.since_latest") {
+        // A query in the middle would be told when its target comes.
+        user.time.since_latest = false;
     }
     if columns.surface.is_none() && fill("surface_dim") {
         user.surface_dim = 0;

@@ -128,7 +128,7 @@ fn fields_that_are_wrong_in_themselves() {
             ("TW1004", 4, 32, "catalogue.features[0].dim", "its length"),
         ),
         // Wrong type.
-        ("lanes: many\n", ("TW1005", 4, 8, "lanes", "a whole number from 1, not the text `many`")),
+        ("lanes: many\n", ("TW1005", 4, 8, "lanes", "a whole number from 1 to 65536, not the text `many`")),
         ("lanes: 1_000\n", ("TW1005", 4, 8, "lanes", "write 1000")),
         ("lanes: 1e3\n", ("TW1005", 4, 8, "lanes", "write 1000")),
         ("lanes: \"8\"\n", ("TW1005", 4, 8, "lanes", "write 8")),
@@ -165,7 +165,7 @@ fn fields_that_are_wrong_in_themselves() {
         ("seed: 18446744073709551616\n", ("TW1008", 4, 7, "seed", "use 18446744073709551615 or less")),
         (
             "train: {global_batch: 5000000000}\n",
-            ("TW1008", 4, 23, "train.global_batch", "use 4294967295 or less"),
+            ("TW1008", 4, 23, "train.global_batch", "use 16777216 or less"),
         ),
         ("train: {epochs: 0}\n", ("TW1008", 4, 17, "train.epochs", "use 1 or more")),
         ("train: {optimizer: {lr: 0}}\n", ("TW1008", 4, 25, "train.optimizer.lr", "a number above 0")),

@@ -92,7 +92,7 @@ fn null_takes_a_field_away() {
     assert!(set(&["catalogue=null", "towers.item.id_embedding=table"]).unwrap().catalogue.is_none());
     refused(
         &["lanes=null"],
-        "--set lanes=null: lanes: this must be a whole number from 1, not nothing (null)",
+        "--set lanes=null: lanes: this must be a whole number from 1 to 65536, not nothing (null)",
     );
 }
 

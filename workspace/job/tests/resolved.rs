@@ -53,9 +53,20 @@ fn a_log_without_time_has_no_time_features_and_no_window() {
 fn a_log_with_all_columns_has_all_features() {
     let spec = job("log: {uri: a, columns: {action: a, surface: s, duration: d}}\n");
     let user = &spec.towers.user;
-    assert_eq!(user.time, TimeFeatures::default());
+    assert_eq!(user.time, TimeFeatures { since_latest: false, ..TimeFeatures::default() });
     assert_eq!((user.action_dim, user.surface_dim, user.duration), (32, 8, true));
     assert_eq!(user.window.0, Duration::from_secs(28 * 86_400));
+}
+
+#[test]
+fn only_an_objective_that_asks_at_the_end_is_told_the_time_since_the_latest_action() {
+    let since_latest = |user: &str| {
+        let text = format!("name: demo\nlog: {{uri: a}}\ntowers: {{user: {user}}}\n");
+        JobFile::parse(&text, "job.yaml", &[]).unwrap().into_spec().towers.user.time.since_latest
+    };
+    assert!(since_latest("{objective: next_action}") && since_latest("{objective: all_action}"));
+    assert!(!since_latest("{objective: sasrec}") && !since_latest("{objective: dense_all_action}"));
+    assert!(since_latest("{objective: sasrec, time: {since_latest: true}}"), "as asked for");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn towers() -> impl Strategy<Value = TowersSpec> {
         mlp,
         ..ItemTowerSpec::default()
     });
-    (1u32.., any::<bool>(), item, user).prop_map(|(dim, normalize, item, user)| TowersSpec {
+    (1u32..65_536, any::<bool>(), item, user).prop_map(|(dim, normalize, item, user)| TowersSpec {
         dim,
         normalize,
         item,
@@ -150,7 +150,13 @@ fn towers() -> impl Strategy<Value = TowersSpec> {
 
 fn loss() -> impl Strategy<Value = LossSpec> {
     use NegativesMode::*;
-    (select(vec![MixedSum, MixedConcat, InBatch, Random, Full]), 1u32.., 0.01..1.0, 1e-6..0.01, any::<bool>())
+    (
+        select(vec![MixedSum, MixedConcat, InBatch, Random, Full]),
+        1u32..16_777_216,
+        0.01..1.0,
+        1e-6..0.01,
+        any::<bool>(),
+    )
         .prop_map(|(mode, random, initial, min, learned)| LossSpec {
             negatives: Negatives {
                 mode,

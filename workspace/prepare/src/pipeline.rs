@@ -106,7 +106,7 @@ impl Run {
             common,
         });
         let census = census(&log.shuffle, &log.finals, &rules, self.threads, &sorting)?;
-        self.check(&census)?;
+        self.check(&census, &log.actions)?;
         self.go_on()?;
 
         let totals = census.totals.clone();
@@ -114,7 +114,7 @@ impl Run {
         let all = self.spec.catalogue.as_ref().is_some_and(|catalogue| catalogue.items == ItemScope::All);
         let in_catalogue = |code| all && catalogue.as_ref().is_some_and(|catalogue| catalogue.has(code));
         let items = Items::number(&log.finals.items, census, in_catalogue)?;
-        let notes = Notes { warnings: warnings(&items, catalogue.as_ref()) };
+        let notes = Notes { warnings: self.warnings(&totals, &items, catalogue.as_ref()) };
 
         let schema = self.schema(&log);
         let writing = meter.phase(Phase::Writing);
@@ -257,8 +257,28 @@ impl Run {
         Ok(Log { shuffle: Arc::clone(&cleaner.shuffle), finals, actions, surfaces, rows_read, filtered })
     }
 
+    /// What the owner of the data should know, though it is no error.
+    fn warnings(&self, totals: &Totals, items: &Items, catalogue: Option<&Catalogue>) -> Vec<String> {
+        let given = matches!(self.spec.split, SplitSpec::Files { .. });
+        let empty =
+            [("validation", totals.counts.validation == 0 && !given), ("test", totals.counts.test == 0)];
+        let mut warnings: Vec<String> = empty
+            .into_iter()
+            .filter(|(_, is_empty)| *is_empty)
+            .map(|(part, _)| {
+                format!(
+                    "the split holds out no {part} actions, so nothing is measured on them: do its dates lie in the \
+                     log, and have users enough actions?"
+                )
+            })
+            .collect();
+        warnings.extend(catalogue_warnings(items, catalogue));
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        warnings
+    }
+
     /// Refuses logs that nothing can be learned from.
-    fn check(&self, census: &Census) -> Result<(), PrepareError> {
+    fn check(&self, census: &Census, actions: &[ActionInfo]) -> Result<(), PrepareError> {
         let Totals { users, counts, dropped, backwards, .. } = &census.totals;
         if counts.total == 0 {
             let LogSpec { min_user_actions, min_item_actions, .. } = &self.spec.log;
@@ -289,6 +309,14 @@ impl Run {
                 ),
             };
             return Err(PrepareError::BadSplit { field: "kind", why });
+        }
+        let counted = actions
+            .iter()
+            .zip(&census.totals.actions)
+            .filter(|(action, count)| action.positive && **count > 0);
+        if counted.map(|(action, _)| action.weight).sum::<f32>() <= 0.0 {
+            let why = "no positive action of this log has a weight, so nothing would be learned; give one in log.actions";
+            return Err(PrepareError::BadSplit { field: "kind", why: why.into() });
         }
         Ok(())
     }
@@ -406,8 +434,8 @@ fn dropped(filtered: u64, dropped: &Dropped, catalogue: Option<&Catalogue>) -> V
     .collect()
 }
 
-/// What the owner of the data should know, though it is no error.
-fn warnings(items: &Items, catalogue: Option<&Catalogue>) -> Vec<String> {
+/// What the owner of the data should know of the catalogue, though it is no error.
+fn catalogue_warnings(items: &Items, catalogue: Option<&Catalogue>) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(catalogue) = catalogue {
         let missing: Vec<usize> =
@@ -423,9 +451,6 @@ fn warnings(items: &Items, catalogue: Option<&Catalogue>) -> Vec<String> {
         if catalogue.repeated > 0 {
             warnings.push(format!("{} rows of the catalogue repeat another", catalogue.repeated));
         }
-    }
-    for warning in &warnings {
-        tracing::warn!("{warning}");
     }
     warnings
 }

@@ -25,6 +25,12 @@ pub enum TowersError {
         /// The step, counted from 0.
         step: u64,
     },
+    /// The towers' own output is not numbers any more.
+    #[error(
+        "the item vectors are not finite: the towers have been trained to infinity. \
+         Lower `train.optimizer.lr` or set `train.clip_norm`, and start over with --fresh"
+    )]
+    VectorsNotFinite,
     /// Workers could not exchange tensors.
     #[error(transparent)]
     Collective(#[from] CollectiveError),
@@ -68,6 +74,7 @@ impl TowersError {
         match self {
             TowersError::LossNotFinite { .. } => "TW4001",
             TowersError::GradientNotFinite { .. } => "TW4002",
+            TowersError::VectorsNotFinite => "TW4008",
             TowersError::Collective(error) => error.code(),
             TowersError::StateMismatch { .. } => "TW4003",
             TowersError::NoCuda { .. } => "TW4004",
@@ -87,4 +94,5 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW4005", "The towers cannot be built on this dataset."),
     ("TW4006", "libtorch failed: out of memory, or a bug."),
     ("TW4007", "A tower saved as TorchScript gave other embeddings when loaded back."),
+    ("TW4008", "The item vectors became NaN or infinite."),
 ];

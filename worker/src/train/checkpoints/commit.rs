@@ -30,14 +30,7 @@ pub(super) struct Draft {
 }
 
 /// How the newest that is decided ended: its step, and why it failed.
-type Concluded = Option<(u64, Option<Failure>)>;
-
-/// A failure that can be told twice.
-#[derive(Clone, Debug)]
-struct Failure {
-    code: &'static str,
-    message: String,
-}
+type Concluded = Option<(u64, Option<TaskError>)>;
 
 /// Checkpoints that are to be committed.
 pub(super) struct Commits {
@@ -68,8 +61,7 @@ impl Commits {
     /// A checkpoint is begun.
     pub(super) fn begin(&self, step: u64, draft: Draft) {
         let given_up = self.pending().begin(step, draft);
-        let why = "newer ones were begun, and the coordinator had not said that all of it was written";
-        given_up.into_iter().for_each(|step| self.give_up(step, why.into()));
+        given_up.into_iter().for_each(|step| self.give_up(step, TaskError::overtaken(step)));
     }
 
     /// Whether it is decided what becomes of the checkpoint of a step.
@@ -82,7 +74,7 @@ impl Commits {
         let mut concluded = self.concluded.subscribe();
         let there = |concluded: &Concluded| matches!(concluded, Some((newest, _)) if *newest >= step);
         match concluded.wait_for(there).await.map(|concluded| concluded.clone()) {
-            Ok(Some((_, Some(failure)))) => Err(TaskError::of(failure.code, failure.message)),
+            Ok(Some((_, Some(failure)))) => Err(failure),
             Ok(_) => Ok(()),
             Err(_) => Err(TaskError::panic("the committer of checkpoints ended".into())),
         }
@@ -148,19 +140,19 @@ impl Commits {
             if self.link.is_connected() {
                 let overdue = self.pending().wait(LOOK);
                 overdue.into_iter().for_each(|step| {
-                    self.give_up(step, TaskError::no_commit(step, PATIENCE).message);
+                    self.give_up(step, TaskError::no_commit(step, PATIENCE));
                 });
             }
         }
     }
 
-    fn give_up(&self, step: u64, why: String) {
-        tracing::warn!(step, "the checkpoint is given up: {why}");
-        self.link.say(Body::CheckpointFailed(CheckpointFailed { step, message: why.clone() }));
-        self.conclude(step, Some(Failure { code: "TW5210", message: why }));
+    fn give_up(&self, step: u64, why: TaskError) {
+        tracing::warn!(step, code = why.code, "the checkpoint is given up: {}", why.message);
+        self.link.say(Body::CheckpointFailed(CheckpointFailed { step, message: why.message.clone() }));
+        self.conclude(step, Some(why));
     }
 
-    fn conclude(&self, step: u64, failure: Option<Failure>) {
+    fn conclude(&self, step: u64, failure: Option<TaskError>) {
         self.concluded.send_if_modified(|concluded| {
             let is_newer = concluded.as_ref().is_none_or(|(newest, _)| step > *newest);
             if is_newer {
@@ -170,11 +162,11 @@ impl Commits {
         });
     }
 
-    async fn commit(&self, step: u64, draft: Draft, parts: &[String]) -> Result<(), Failure> {
+    async fn commit(&self, step: u64, draft: Draft, parts: &[String]) -> Result<(), TaskError> {
         let parts: Vec<PartInfo> =
             parts.iter().map(|part| serde_json::from_str(part)).collect::<Result<_, _>>().map_err(|why| {
-                let message = format!("a part of the checkpoint of step {step} cannot be read: {why}");
-                Failure { code: "TW5206", message }
+                let why = format!("a part of the checkpoint of step {step} cannot be read: {why}");
+                TaskError::protocol("commit", why)
             })?;
         let manifest = Manifest {
             epoch: draft.epoch,
@@ -187,7 +179,8 @@ impl Commits {
         };
         let what = format!("commit the checkpoint of step {step}");
         let (committed, _) = Patience::default().retry(&what, || self.store.commit(manifest.clone())).await;
-        committed.map(|_| ()).map_err(|error| Failure { code: error.code(), message: error.to_string() })
+        committed?;
+        Ok(())
     }
 
     async fn collect(&self) {

@@ -41,9 +41,10 @@ impl Default for EvaluateSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SeenItems {
-    /// They are removed from the ranking.
+    /// They are removed from the ranking, and held-out ones among them are not evaluated: how well are
+    /// new items found?
     Remove,
-    /// They are ranked too.
+    /// They are ranked too: for logs in which people come back to items.
     Keep,
 }
 

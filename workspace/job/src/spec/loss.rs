@@ -49,6 +49,7 @@ pub struct Negatives {
     /// Positives of other rows of the global batch used at most; 0 = all.
     pub max_in_batch: u32,
     /// Uniform random items a step, shared by all rows.
+    #[schemars(range(max = 16_777_216))]
     pub random: u32,
 }
 
@@ -114,7 +115,7 @@ pub struct SketchSpec {
     #[schemars(range(min = 1))]
     pub depth: u32,
     /// Counters a hash function, 8 bytes each.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 268_435_456))]
     pub width: u32,
 }
 

@@ -48,7 +48,7 @@ pub struct JobSpec {
     /// Virtual workers. Fixed for the life of a job and at least the largest worker count: batches
     /// are dealt to lanes, lanes to workers, so that the worker count changes nothing but speed.
     #[serde(default = "defaults::lanes")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 65_536))]
     pub lanes: u32,
     /// How soon training must go on after a fault; every time-out is derived from it.
     #[serde(default = "defaults::recovery_target")]

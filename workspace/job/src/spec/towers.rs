@@ -10,7 +10,7 @@ use crate::units::Span;
 #[serde(default, deny_unknown_fields)]
 pub struct TowersSpec {
     /// Length of the embeddings both towers produce.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 65_536))]
     pub dim: u32,
     /// Embeddings are scaled to length 1 (similarity is the cosine).
     pub normalize: bool,
@@ -129,7 +129,7 @@ impl Default for HashSpec {
 #[serde(default, deny_unknown_fields)]
 pub struct UserTowerSpec {
     /// The most recent actions read.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 65_536))]
     pub max_actions: u32,
     /// What is predicted, and from which positions.
     pub objective: Objective,
@@ -236,7 +236,9 @@ pub enum ItemVectorSource {
 pub struct TimeFeatures {
     /// Of the time of day, week and year.
     pub absolute: bool,
-    /// Of the time since the sequence's latest action.
+    /// Of the time since the sequence's latest action. With an objective that asks at every position
+    /// (`sasrec`, `dense_all_action`) it tells those in the middle when their target comes, which
+    /// serving cannot: off there by default.
     pub since_latest: bool,
     /// Of the gap to the previous action.
     pub gap: bool,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSpec {
     /// Users in a step, over all lanes; a multiple of `lanes`.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 16_777_216))]
     pub global_batch: u32,
     /// Passes over the dataset. Give this or `steps`; 10 when neither is given.
     #[schemars(range(min = 1))]

@@ -69,8 +69,12 @@ impl Staging {
         let failed = |why: std::io::Error| PrepareError::local(&self.dir, why);
         fs::remove_dir_all(self.spill()).map_err(failed)?;
         let Some(path) = target.local_path() else {
-            // Left by a run that was killed while it sent its files.
-            target.delete_all().await?;
+            if target.exists(MANIFEST).await? {
+                // Another process was faster with the same dataset, and others may be reading it.
+                return Ok(());
+            }
+            // Files are the same whoever makes them: what a killed run or a rival sent is replaced by
+            // its equal.
             for file in files {
                 self.send(target, &file.name).await?;
             }

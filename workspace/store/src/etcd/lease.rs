@@ -47,8 +47,8 @@ impl Keeper {
         tokio::select! {
             // Both ways of ending are the same: the holder has let go.
             _ = released => self.revoke().await,
-            reason = self.keep_alive() => {
-                warn!(store = self.etcd.place, "a lease was lost: {reason}");
+            trouble = self.keep_alive() => {
+                warn!(store = self.etcd.place, "a lease was lost: {trouble:?}");
                 self.standing.send_replace(Standing::Lost);
                 Ok(())
             }
@@ -56,17 +56,15 @@ impl Keeper {
     }
 
     /// Keeps it alive until it is lost, and says why it was.
-    async fn keep_alive(&mut self) -> String {
+    async fn keep_alive(&mut self) -> Trouble {
         loop {
             sleep(self.ttl / 3).await;
             let mut pauses = Pauses::new();
             while let Err(trouble) = self.once().await {
-                if !matches!(trouble, Trouble::Passing { .. }) {
-                    return trouble.explain(&self.etcd.place, "a key").to_string();
-                }
                 let pause = pauses.next();
-                if Instant::now() + pause >= self.until {
-                    return trouble.explain(&self.etcd.place, "a key").to_string();
+                let is_late = Instant::now() + pause >= self.until;
+                if is_late || !matches!(trouble, Trouble::Passing { .. }) {
+                    return trouble;
                 }
                 debug!(store = self.etcd.place, "a lease is kept alive again after {trouble:?}");
                 sleep(pause).await;

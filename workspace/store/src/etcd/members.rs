@@ -49,7 +49,16 @@ impl Members {
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
-        let calling = async { Ok(call(self.client(member).await?).await?) };
+        let calling = async {
+            let client = self.client(member).await?;
+            match call(client.clone()).await.map_err(Trouble::from) {
+                Err(Trouble::OldToken(reason)) => {
+                    client.refresh_token().await?;
+                    Err(Trouble::Passing { reason, maybe_done: false })
+                }
+                outcome => outcome,
+            }
+        };
         let outcome = timeout(limit, calling).await.unwrap_or_else(|_| Err(Trouble::too_late()));
         if matches!(outcome, Err(Trouble::Passing { .. })) {
             self.leave(member);

@@ -14,8 +14,8 @@
 //! - a value with our stamp: the swap was done, by that revision, even if it is overwritten by now;
 //! - the value that directly followed the expected one is another's: the swap was not done, and
 //!   never will be;
-//! - the history does not say (a deletion, which bears no stamp; a compaction): the swap may have
-//!   happened, which is what [`StoreError::Unavailable`] means.
+//! - the history does not say (a deletion, which bears no stamp; a compaction; too much of it): the
+//!   swap may have happened, which is what [`StoreError::Unavailable`] means.
 
 use etcd_client::{Compare, CompareOp, DeleteOptions, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse};
 
@@ -26,6 +26,9 @@ use super::stamp::Stamp;
 use super::trouble::Trouble;
 use crate::error::StoreError;
 use crate::metadata::{Swap, Version, Write};
+
+/// Values that are looked at to find out what became of a write.
+const STEPS: usize = 1_000;
 
 pub(super) async fn swap(etcd: &Etcd, write: Write<'_>) -> Result<Swap, StoreError> {
     let stamp = Stamp::new();
@@ -126,7 +129,8 @@ async fn settle(
 ) -> Result<Settled, Trouble> {
     let (mut at, _) = read(write, answer);
     // Backwards, from the present value to the expected one.
-    while let Some(value) = at {
+    for _ in 0..STEPS {
+        let Some(value) = at else { break };
         let here = value.versioned.version;
         if value.stamp == Some(stamp) {
             return Ok(Settled::Done(here));

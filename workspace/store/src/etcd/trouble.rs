@@ -22,6 +22,8 @@ pub(super) enum Trouble {
     Compacted,
     /// There is no such lease.
     NoLease,
+    /// The users have changed since we logged in, and etcd wants us to do so again.
+    OldToken(String),
     /// No entry with this user, password or certificate.
     Denied(String),
     /// What answers is no etcd that can be used.
@@ -40,7 +42,9 @@ impl Trouble {
     pub(super) fn explain(self, place: &str, key: &str) -> StoreError {
         let (place, key) = (place.to_owned(), key.to_owned());
         match self {
-            Trouble::Passing { reason, .. } => StoreError::Unavailable { place, reason },
+            Trouble::Passing { reason, .. } | Trouble::OldToken(reason) => {
+                StoreError::Unavailable { place, reason }
+            }
             Trouble::Compacted => {
                 StoreError::Unavailable { place, reason: "it was compacted meanwhile".into() }
             }
@@ -77,6 +81,7 @@ impl From<Status> for Trouble {
             Code::OutOfRange if said.contains("compacted") => Trouble::Compacted,
             Code::NotFound if said.contains("lease not found") => Trouble::NoLease,
             Code::Unauthenticated | Code::PermissionDenied => Trouble::Denied(said),
+            Code::InvalidArgument if said.contains("auth store is old") => Trouble::OldToken(said),
             // A wrong password, a user where none is wanted, or none where one is.
             Code::InvalidArgument | Code::FailedPrecondition if is_about_users(&said) => {
                 Trouble::Denied(said)

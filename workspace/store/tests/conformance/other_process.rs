@@ -23,6 +23,7 @@ impl OtherProcess {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "other_process::what_the_other_process_does", "--nocapture"])
             .envs([(ROLE, role), (PLACE, backend.place())])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -74,6 +75,11 @@ fn say(word: &str) {
 #[tokio::test]
 async fn what_the_other_process_does() {
     let (Ok(role), Ok(place)) = (std::env::var(ROLE), std::env::var(PLACE)) else { return };
+    // The test may be killed itself.
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(1);
+    });
     let store = open(&place).await.unwrap();
     match role.as_str() {
         "holder" => {

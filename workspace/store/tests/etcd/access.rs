@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_client::Client;
+use etcd_client::{Client, ConnectOptions};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use twinspire_store::{MetadataStore, PATIENCE};
@@ -36,6 +36,12 @@ async fn who_has_a_password_is_let_in() {
         assert!(error.code() == "TW5106" && !error.is_retryable(), "{error}");
         assert!(!error.to_string().contains("wrong@"), "{error}");
     }
+
+    // Tokens from before a change of the users are old.
+    let root = Some(ConnectOptions::new().with_user("root", "p@ss"));
+    let mut etcd = Client::connect(cluster.endpoints(), root).await.unwrap();
+    etcd.role_add("other").await.unwrap();
+    assert_eq!(given.get("key").await.unwrap().unwrap().version, version);
 
     // A server that has been started again knows no token of before.
     cluster.kill(0);

@@ -16,7 +16,8 @@ pub struct HeldOut {
     pub tokens: Tokens,
     /// Held-out items of each.
     pub targets: Vec<Vec<i64>>,
-    /// Items each engaged with before, which are not ranked; targets always are.
+    /// Items each engaged with before, which are not ranked. A target among them is not evaluated: were
+    /// it alone to stay, the ranking would know the answer.
     pub seen: Vec<Vec<i64>>,
 }
 
@@ -26,20 +27,38 @@ pub struct Retrieval<'a> {
     collective: &'a dyn Collective,
     /// `[items, dim]`.
     items: Tensor,
+    /// Items by the number of positive training actions, most first, and the place of each.
+    popular: Vec<usize>,
+    place: Vec<usize>,
     of_model: Sums,
     of_popularity: Sums,
     k: Vec<u32>,
 }
 
 impl<'a> Retrieval<'a> {
-    /// Encodes all items, each worker its share.
-    pub fn new(model: &'a Model, collective: &'a dyn Collective, k: &[u32]) -> Result<Self, TowersError> {
+    /// Encodes all items, each worker its share. `positives` counts the positive training actions on
+    /// each: what popularity is.
+    pub fn new(
+        model: &'a Model,
+        collective: &'a dyn Collective,
+        k: &[u32],
+        positives: &[i64],
+    ) -> Result<Self, TowersError> {
         let items = encode_catalogue(model, collective)?;
+        if !items.isfinite().all().int64_value(&[]).eq(&1) {
+            return Err(TowersError::VectorsNotFinite);
+        }
         let count = items.size()[0] as usize;
+        let mut popular: Vec<usize> = (0..count).collect();
+        popular.sort_by_key(|&item| std::cmp::Reverse(positives.get(item).copied().unwrap_or(0)));
+        let mut place = vec![0; count];
+        popular.iter().enumerate().for_each(|(at, &item)| place[item] = at);
         Ok(Retrieval {
             model,
             collective,
             items,
+            popular,
+            place,
             of_model: Sums::new(k, count),
             of_popularity: Sums::new(k, count),
             k: k.to_vec(),
@@ -91,23 +110,27 @@ impl<'a> Retrieval<'a> {
     }
 
     fn rank(&mut self, scores: &mut [f32], targets: &[i64], seen: &[i64], most: usize) {
-        let removed: Vec<usize> =
-            seen.iter().filter(|item| !targets.contains(item)).map(|&item| item as usize).collect();
-        for &item in &removed {
-            scores[item] = f32::NEG_INFINITY;
+        let targets: Vec<usize> =
+            targets.iter().filter(|target| !seen.contains(target)).map(|&target| target as usize).collect();
+        if targets.is_empty() {
+            return;
         }
-        let ranks: Vec<usize> = targets.iter().map(|&target| rank_of(scores, target as usize)).collect();
+        for &item in seen {
+            scores[item as usize] = f32::NEG_INFINITY;
+        }
+        let ranks: Vec<usize> = targets.iter().map(|&target| rank_of(scores, target)).collect();
         self.of_model.add(&ranks, top(scores, most).into_iter());
 
-        // Items are numbered by training count, most first: the popularity ranking is 0, 1, 2, …
-        let mut skipped = removed;
+        let mut skipped: Vec<usize> = seen.iter().map(|&item| self.place[item as usize]).collect();
         skipped.sort_unstable();
         skipped.dedup();
-        let popular =
-            |target: i64| target as usize + 1 - skipped.partition_point(|&item| item < target as usize);
-        let ranks: Vec<usize> = targets.iter().map(|&target| popular(target)).collect();
-        let first = (0..scores.len()).filter(|item| skipped.binary_search(item).is_err()).take(most);
-        self.of_popularity.add(&ranks, first);
+        let ranks: Vec<usize> = targets
+            .iter()
+            .map(|&target| self.place[target])
+            .map(|place| place + 1 - skipped.partition_point(|&other| other < place))
+            .collect();
+        let first = (0..scores.len()).filter(|place| skipped.binary_search(place).is_err()).take(most);
+        self.of_popularity.add(&ranks, first.map(|place| self.popular[place]));
     }
 }
 
@@ -131,11 +154,14 @@ pub fn encode_catalogue(model: &Model, collective: &dyn Collective) -> Result<Te
 }
 
 /// Place of an item, 1 = first. Equal scores stand in the order of their numbers, so that a model that
-/// tells nothing apart gains nothing by it.
+/// tells nothing apart gains nothing by it; nor does one whose scores are no numbers.
 fn rank_of(scores: &[f32], item: usize) -> usize {
+    use std::cmp::Ordering::{Equal, Less};
     let own = scores[item];
-    let before = scores[..item].iter().filter(|&&score| score >= own).count();
-    let after = scores[item + 1..].iter().filter(|&&score| score > own).count();
+    let by_own = |score: &f32| score.partial_cmp(&own);
+    let before = scores[..item].iter().filter(|score| by_own(score) != Some(Less)).count();
+    let after =
+        scores[item + 1..].iter().filter(|score| !matches!(by_own(score), Some(Less | Equal))).count();
     1 + before + after
 }
 
@@ -162,6 +188,12 @@ mod tests {
         let scores = [0.5, 0.5, 0.9, 0.5];
         assert_eq!(top(&scores, 3), vec![2, 0, 1]);
         assert_eq!([0, 1, 2, 3].map(|item| rank_of(&scores, item)), [2, 3, 1, 4]);
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_the_last() {
+        let scores = [0.5, f32::NAN, 0.9, f32::NAN];
+        assert_eq!([1, 3].map(|item| rank_of(&scores, item)), [4, 4]);
     }
 
     #[test]

@@ -1,30 +1,88 @@
-//! Which items are the columns of a step's loss, the same for every worker count (invariant 1).
+//! Which items are the columns of a step's loss.
+//!
+//! Invariant 1: they are drawn by (seed, step, lane) and stand in lane order, so that every worker count
+//! has the same columns.
 
 use std::ops::Range;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 use twinspire_collective::{Collective, CollectiveError};
 use twinspire_dataset::LaneBatch;
 use twinspire_job::{Negatives, NegativesMode};
 
+use super::Trainer;
+use crate::TowersError;
 use crate::item::host;
 use crate::seed::{Purpose, seed_of};
 
+/// A step's candidates, in lane order: the same lists on every worker. The whole catalogue, as
+/// negatives, is not listed.
+#[derive(Default)]
+pub(super) struct Chosen {
+    /// `(item, user)` of the positives that are in-batch negatives.
+    pub sampled: Vec<(i64, i64)>,
+    /// Which of this worker's rows those among `sampled` are.
+    pub own_sampled: Vec<i64>,
+    /// Items lanes offer.
+    pub offered: Vec<i64>,
+}
+
+impl Chosen {
+    /// All items, sampled ones first.
+    pub(super) fn items(&self) -> Vec<i64> {
+        self.sampled.iter().map(|pair| pair.0).chain(self.offered.iter().copied()).collect()
+    }
+}
+
+impl Trainer {
+    /// Chooses the step's candidates; counts positives for logQ.
+    pub(super) fn choose_candidates(&mut self, batches: &[LaneBatch]) -> Result<Chosen, TowersError> {
+        let negatives = self.spec.loss.negatives;
+        let mut chosen = Chosen::default();
+        if uses_in_batch(negatives.mode) {
+            let positives = GlobalPositives::gather(batches, self.model.device(), self.collective())?;
+            if let Some(sketch) = &mut self.sketch {
+                sketch.add(positives.items.iter().copied());
+            }
+            let sampled = positives.sample(negatives.max_in_batch, self.spec.seed, self.step);
+            let own = positives.of_rank(self.collective.rank());
+            let in_own = sampled.iter().filter(|at| own.contains(at));
+            chosen.own_sampled = in_own.map(|at| (at - own.start) as i64).collect();
+            chosen.sampled = sampled.iter().map(|&at| (positives.items[at], positives.users[at])).collect();
+        }
+        if negatives.mode != NegativesMode::Full {
+            chosen.offered = (0..self.spec.lanes).flat_map(|lane| self.offered_by(lane)).collect();
+        }
+        Ok(chosen)
+    }
+
+    /// Items a lane offers as negatives in this step.
+    pub(super) fn offered_by(&self, lane: u32) -> Vec<i64> {
+        let (negatives, items) = (self.spec.loss.negatives, self.model.features.items());
+        offered(negatives, items, lane, self.spec.lanes, self.spec.seed, self.step)
+    }
+}
+
+/// Whether positives of other rows are negatives.
+pub(super) fn uses_in_batch(mode: NegativesMode) -> bool {
+    matches!(mode, NegativesMode::InBatch | NegativesMode::MixedConcat | NegativesMode::MixedSum)
+}
+
 /// Positives of the global batch, in lane order.
-pub(super) struct GlobalPositives {
+struct GlobalPositives {
     /// Items.
-    pub items: Vec<i64>,
+    items: Vec<i64>,
     /// Users (dataset rows).
-    pub users: Vec<i64>,
+    users: Vec<i64>,
     /// How many each worker has, by rank.
-    pub by_rank: Vec<usize>,
+    by_rank: Vec<usize>,
 }
 
 impl GlobalPositives {
     /// Gathers `(item, user)` of every lane of every worker.
-    pub(super) fn gather(
+    fn gather(
         batches: &[LaneBatch],
         device: Device,
         collective: &dyn Collective,
@@ -34,17 +92,17 @@ impl GlobalPositives {
             .flat_map(|batch| batch.queries.positive.iter().zip(&batch.queries.user))
             .flat_map(|(&item, &user)| [item, user])
             .collect();
-        let mine = Tensor::from_slice(&pairs).view([-1, 2]).to_device(device);
+        let mine = Tensor::from_slice(&pairs).view([-1, 2]).to_device(device); // [own queries, 2]
         let parts = if collective.size() == 1 { vec![mine] } else { collective.all_gather(&mine)? };
         let by_rank = parts.iter().map(|part| part.size()[0] as usize).collect();
-        let all = host(&Tensor::cat(&parts, 0));
+        let all = host(&Tensor::cat(&parts, 0)); // [queries of all workers, 2]
         let column = |at: usize| all.chunks_exact(2).map(|pair| pair[at]).collect();
         Ok(GlobalPositives { items: column(0), users: column(1), by_rank })
     }
 
     /// Global numbers of the positives used as in-batch negatives: all, or `limit` of them drawn by
     /// (seed, step), in order.
-    pub(super) fn sample(&self, limit: u32, seed: u64, step: u64) -> Vec<usize> {
+    fn sample(&self, limit: u32, seed: u64, step: u64) -> Vec<usize> {
         let total = self.items.len();
         let limit = limit as usize;
         if limit == 0 || limit >= total {
@@ -57,7 +115,7 @@ impl GlobalPositives {
     }
 
     /// Global numbers of a worker's own positives.
-    pub(super) fn of_rank(&self, rank: usize) -> Range<usize> {
+    fn of_rank(&self, rank: usize) -> Range<usize> {
         let start = self.by_rank[..rank].iter().sum();
         start..start + self.by_rank[rank]
     }
@@ -65,14 +123,7 @@ impl GlobalPositives {
 
 /// Items a lane offers as negatives of its own accord: its share of the uniform random ones, or of
 /// the whole catalogue.
-pub(super) fn offered(
-    negatives: Negatives,
-    items: i64,
-    lane: u32,
-    lanes: u32,
-    seed: u64,
-    step: u64,
-) -> Vec<i64> {
+fn offered(negatives: Negatives, items: i64, lane: u32, lanes: u32, seed: u64, step: u64) -> Vec<i64> {
     let share = |total: i64| {
         let bound = |lane: u32| total * i64::from(lane) / i64::from(lanes);
         bound(lane)..bound(lane + 1)
@@ -85,11 +136,6 @@ pub(super) fn offered(
             share(i64::from(negatives.random)).map(|_| rng.random_range(0..items)).collect()
         }
     }
-}
-
-/// An empty list of ids.
-pub(super) fn no_ids(device: Device) -> Tensor {
-    Tensor::zeros([0], (Kind::Int64, device))
 }
 
 #[cfg(test)]

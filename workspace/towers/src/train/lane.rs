@@ -12,19 +12,23 @@ use crate::user::ActionInputs;
 pub(super) struct Lane {
     pub lane: u32,
     actions: ActionInputs,
+    /// The distinct items of tokens, positives and candidates.
     pub items: ItemInputs,
-    /// Where tokens', positives' and candidates' items are among `items`.
+    /// Where tokens' items are among `items` `[tokens]`.
     history: Tensor,
+    /// Where positives are among `items` `[queries]`.
     positives: Tensor,
+    /// Where candidates are among `items` `[candidates]`.
     candidates: Tensor,
-    /// Tokens that predict.
+    /// Tokens that predict `[queries]`.
     queries: Tensor,
+    /// `[queries]`.
     pub weights: Tensor,
 }
 
 /// What the towers made of a lane: the graphs, when they are kept.
 pub(super) struct Encoded {
-    /// `[distinct items, dim]`.
+    /// Of the lane's distinct items `[items, dim]`.
     items: Tensor,
     /// `[queries, dim]`.
     users: Tensor,
@@ -42,13 +46,14 @@ pub(super) struct LaneGradient {
 
 impl Lane {
     /// `candidates`: items this lane encodes as negatives beside its positives.
-    pub(super) fn new(model: &Model, batch: &LaneBatch, candidates: &Tensor) -> Self {
+    pub(super) fn new(model: &Model, batch: &LaneBatch, candidates: &[i64]) -> Self {
         let device = model.device();
         let actions = ActionInputs::new(&batch.tokens, device);
         let positives = Tensor::from_slice(&batch.queries.positive).to_device(device);
+        let candidates = Tensor::from_slice(candidates).to_device(device);
         let (tokens, queries) = (actions.len(), positives.size()[0]);
-        let wanted = Tensor::cat(&[&actions.items, &positives, candidates], 0);
-        let (distinct, slots) = wanted.internal_unique(true, true);
+        let wanted = Tensor::cat(&[&actions.items, &positives, &candidates], 0);
+        let (distinct, slots) = wanted.internal_unique(true, true); // [items], [tokens + queries + candidates]
         let part = |start: i64, len: i64| slots.narrow(0, start, len);
         Lane {
             lane: batch.lane,
@@ -74,7 +79,7 @@ impl Lane {
 
     /// Both towers.
     pub(super) fn encode(&self, model: &Model, rows: &Rows, mode: Mode) -> Encoded {
-        let items = model.item.forward(&self.items, rows, mode);
+        let items = model.item.forward(&self.items, rows, mode); // [items, dim]
         let users = if self.rows() == 0 {
             items.narrow(0, 0, 0)
         } else {
@@ -84,8 +89,8 @@ impl Lane {
                     _ => items.shallow_clone(),
                 };
                 Tensor::embedding(&source, &self.history, -1, false, false)
-            });
-            model.user.forward(&self.actions, &vectors, &self.queries, mode)
+            }); // [tokens, width]
+            model.user.forward(&self.actions, &vectors, &self.queries, mode) // [queries, dim]
         };
         Encoded { items, users }
     }
@@ -96,7 +101,7 @@ impl Lane {
         let spread = |gradient: &Tensor, slots: &Tensor| {
             Tensor::embedding_dense_backward(gradient, slots, items, -1, false)
         };
-        let mut by_item = spread(&gradient.positives, &self.positives);
+        let mut by_item = spread(&gradient.positives, &self.positives); // [items, dim]
         if self.candidates() > 0 {
             by_item += spread(&gradient.candidates, &self.candidates);
         }
@@ -105,32 +110,18 @@ impl Lane {
 }
 
 impl Encoded {
-    /// User vectors, outside autograd.
+    /// User vectors `[queries, dim]`, outside autograd.
     pub(super) fn users(&self) -> Tensor {
         self.users.detach()
     }
 
-    /// Vectors of the lane's positives, outside autograd.
+    /// Vectors of the lane's positives `[queries, dim]`, outside autograd.
     pub(super) fn positives(&self, lane: &Lane) -> Tensor {
         self.items.detach().index_select(0, &lane.positives)
     }
 
-    /// Vectors of the lane's candidates, outside autograd.
+    /// Vectors of the lane's candidates `[candidates, dim]`, outside autograd.
     pub(super) fn candidates(&self, lane: &Lane) -> Tensor {
         self.items.detach().index_select(0, &lane.candidates)
     }
-}
-
-/// The user's positives of every row of the loss.
-pub(super) fn other_positives(batches: &[LaneBatch]) -> Vec<&[i64]> {
-    let of = |batch: &LaneBatch, slot: i64| {
-        let bounds = &batch.queries.user_positives_offsets;
-        bounds[slot as usize] as usize..bounds[slot as usize + 1] as usize
-    };
-    batches
-        .iter()
-        .flat_map(|batch| {
-            batch.queries.user_slot.iter().map(move |&slot| &batch.queries.user_positives[of(batch, slot)])
-        })
-        .collect()
 }

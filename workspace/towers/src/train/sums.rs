@@ -5,17 +5,22 @@ use twinspire_dataset::LaneBatch;
 use super::CONTROL_BITS;
 use crate::TowersError;
 
-/// What workers add up besides gradients.
+/// What workers add up besides gradients, in one all-reduce.
 pub(super) struct Sums {
     /// Weight of the global batch.
     pub weight: f64,
+    /// Rows of the loss.
     pub queries: u64,
+    /// Dataset rows.
     pub rows: u64,
+    /// Control words, or-ed.
     pub control: u64,
+    /// Loss of each lane of the job, 0 where other workers hold it, until they are added.
     by_lane: Vec<f64>,
 }
 
 impl Sums {
+    /// This worker's, from the losses and weights of its rows `[queries]`.
     pub(super) fn of(
         batches: &[LaneBatch],
         losses: &Tensor,
@@ -39,7 +44,7 @@ impl Sums {
         }
     }
 
-    /// Adds up all workers'.
+    /// All workers'.
     pub(super) fn reduce(self, collective: &dyn Collective) -> Result<Self, TowersError> {
         if collective.size() == 1 {
             return Ok(self);
