@@ -5,14 +5,16 @@ mod workers;
 
 use std::time::Duration;
 
-use twinspire_control::{Failure, JobName, Notice, Phase, Policy, Request, Stage, TaskResult, Verb};
+use twinspire_control::{
+    DeviceWish, Failure, JobName, Notice, Phase, Policy, Pool, Request, Stage, TaskResult, Verb,
+};
 use twinspire_job::JobSpec;
 
 use self::workers::Workers;
 use crate::{
     ControlError,
     display::Screen,
-    service::{Engine, Found, Listening, Places, Records, Server, Signals, Submission, View},
+    service::{Engine, Found, Handle, Listening, Places, Records, Server, Signals, Submission, View},
 };
 
 /// How long workers have to end when the job is over.
@@ -30,6 +32,8 @@ pub(crate) struct Run<'a> {
     pub(crate) generation: u64,
     pub(crate) checkpoint: Option<u64>,
     pub(crate) records: Records,
+    /// What the records say of earlier workers and generations.
+    pub(crate) pool: Pool,
 }
 
 /// How it ended.
@@ -55,74 +59,99 @@ pub(crate) struct Ran {
 impl Run<'_> {
     /// Runs the plan to its end and shows how it goes on standard error.
     pub(crate) async fn run(self) -> Result<Ran, ControlError> {
-        let Run { spec, workers, plan, generation, checkpoint, records } = self;
+        let Run { spec, workers, plan, generation, checkpoint, records, pool } = self;
         let mut signals = Signals::listen()?;
         let places = Places::of(spec);
         let listening = Listening::on("127.0.0.1:0").await?;
         let url = listening.url();
         let policy = policy();
-        let (handle, engine) = Engine::start(policy, records, Found::default());
+        let found = Found { pool, ..Found::default() };
+        let (handle, mut engine) = Engine::start(policy, records, found);
         let server = Server::start(listening, std::future::pending()).await;
         server.lead(handle.clone(), policy.idle_heartbeat, None);
 
         let mut screen = Screen::new(&spec.name, places.logs());
         let mut notices = handle.board().listen();
         let submission = Submission::new(spec.clone(), String::new(), 0, generation, checkpoint);
-        let request =
-            Request { min_workers: workers, max_workers: workers, plan, ..submission.request.clone() };
+        let request = Request {
+            min_workers: workers,
+            max_workers: workers,
+            // There are no others to wait for: they say themselves what they lack.
+            device: DeviceWish::Auto,
+            plan,
+            ..submission.request.clone()
+        };
         let job = request.name.clone();
         handle.submit(Submission { request, ..submission }).await??;
         let mut processes = Workers::start(&places, &url, workers)?;
 
         let mut results = Vec::new();
         let mut interrupts = 0;
+        let mut stopped = None;
         let mut look = tokio::time::interval(LOOK);
-        let ended = loop {
-            tokio::select! {
-                Some((_, notice)) = notices.recv() => {
-                    screen.show(&notice);
-                    match notice {
-                        Notice::Done(result) => results.push(result),
-                        Notice::Assigned { .. } => processes.began(),
-                        // Its last notice: all others have come before it.
-                        Notice::Phase { phase, .. } if phase.is_final() || phase == Phase::Paused => {
-                            if let Some(outcome) = handle.board().job(&job).as_ref().and_then(outcome) {
-                                break Ok(outcome);
+        // Whatever makes it end, the workers are ended after it.
+        let ended = async {
+            loop {
+                tokio::select! {
+                    Some((_, notice)) = notices.recv() => {
+                        screen.show(&notice);
+                        match notice {
+                            Notice::Done(result) => results.push(result),
+                            Notice::Assigned { .. } => processes.began(),
+                            // Its last notice: all others have come before it.
+                            Notice::Phase { phase, .. } if phase.is_final() || phase == Phase::Paused => {
+                                if let Some(outcome) = handle.board().job(&job).as_ref().and_then(outcome) {
+                                    return Ok(outcome);
+                                }
                             }
+                            _ => {}
                         }
-                        _ => {}
                     }
-                }
-                exit = processes.exited() => {
-                    handle.ended(exit.name.as_str().into(), exit.why.clone()).await?;
-                    if let Some(failure) = processes.given_up(exit) {
-                        break Ok(Outcome::Failed(failure));
+                    exit = processes.exited() => {
+                        if let Some(failure) = processes.given_up(&exit) {
+                            return Ok(Outcome::Failed(failure));
+                        }
+                        handle.ended(exit.name.as_str().into(), exit.why).await?;
                     }
-                }
-                _ = look.tick() => {
-                    if let Some(failure) = processes.overdue(handle.workers().await?.len()) {
-                        break Ok(Outcome::Failed(failure));
+                    _ = look.tick() => {
+                        let registered = handle.workers().await?;
+                        if let Some(failure) = processes.overdue(registered.len()) {
+                            return Ok(Outcome::Failed(failure));
+                        }
                     }
-                }
-                () = signals.next() => {
-                    interrupts += 1;
-                    if interrupts == 2 {
-                        break Ok(Outcome::Stopped { reason: "killed: what was not in a checkpoint is lost".into() });
+                    () = signals.next() => {
+                        interrupts += 1;
+                        if interrupts == 2 {
+                            let reason = "killed: what was not in a checkpoint is lost".into();
+                            return Ok(Outcome::Stopped { reason });
+                        }
+                        pause(&handle, &job, &screen).await?;
                     }
-                    pause(&handle, &job, &screen).await?;
+                    ended = &mut engine, if stopped.is_none() => {
+                        stopped = Some(ended);
+                        return Err(ControlError::Stopped);
+                    }
                 }
             }
-            if engine.is_finished() {
-                break match engine.await {
-                    Ok(Err(why)) => Err(why),
-                    _ => Err(ControlError::Stopped),
-                };
-            }
-        };
+        }
+        .await;
         let clean = interrupts < 2 && matches!(ended, Ok(Outcome::Succeeded | Outcome::Stopped { .. }));
         processes.end(if clean { GRACE } else { Duration::ZERO }).await;
         screen.close();
-        let outcome = ended?;
+        let outcome = match ended {
+            // It has ended, and knows why.
+            Err(ControlError::Stopped) => {
+                let why = match stopped {
+                    Some(why) => why,
+                    None => engine.await,
+                };
+                return Err(match why {
+                    Ok(Err(why)) => why,
+                    _ => ControlError::Stopped,
+                });
+            }
+            ended => ended?,
+        };
         if let Outcome::Failed(failure) = &outcome {
             screen.failed(failure);
         }
@@ -131,11 +160,7 @@ impl Run<'_> {
 }
 
 /// The first Ctrl-C.
-async fn pause(
-    handle: &crate::service::Handle,
-    job: &JobName,
-    screen: &Screen,
-) -> Result<(), ControlError> {
+async fn pause(handle: &Handle, job: &JobName, screen: &Screen) -> Result<(), ControlError> {
     let trains = handle.board().job(job).is_some_and(|view| view.job.phase == Phase::Running);
     if trains {
         screen.say("stopping: finishing the step and writing a checkpoint (Ctrl-C again to kill)");

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use twinspire_control::{Split, Stage, TaskResult};
+use twinspire_control::{Pool, Split, Stage, TaskResult};
 
 use super::{CliError, Output, failure::exit_of, out, source::JobArgs};
 use crate::{
@@ -59,6 +59,7 @@ impl Evaluate {
             generation: 0,
             checkpoint: None,
             records: Records::nothing(),
+            pool: Pool::default(),
         };
         let ran = run.run().await?;
         match ran.outcome {

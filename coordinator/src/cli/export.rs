@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
-use twinspire_control::{Stage, TaskResult};
+use twinspire_control::{Pool, Stage, TaskResult};
 
 use super::{CliError, Output, failure::exit_of, out, source::JobArgs};
 use crate::{
@@ -43,6 +43,7 @@ impl Export {
             generation: 0,
             checkpoint: None,
             records: Records::nothing(),
+            pool: Pool::default(),
         };
         let ran = run.run().await?;
         match ran.outcome {

@@ -13,7 +13,7 @@ use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_job::{JobSpec, fingerprint, resume_conflicts};
 use twinspire_storage::Location;
 
-use twinspire_control::{Phase, TaskResult};
+use twinspire_control::{Phase, Pool, TaskResult};
 use twinspire_store::{Embedded, StoreError};
 
 use super::{CliError, Output, failure::exit_of, out, source};
@@ -60,6 +60,10 @@ impl Local {
         let mut records = open(&places, &spec.name).await?;
         let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
 
+        let pool = match records.pool().await {
+            Err(ControlError::BadRecord { .. }) if self.fresh => Pool::default(),
+            pool => pool?,
+        };
         let mut saved = match records.job(&spec.name).await {
             // Whatever it says is about to be forgotten.
             Err(ControlError::BadRecord { .. }) if self.fresh => None,
@@ -88,7 +92,7 @@ impl Local {
         records.forget_events(&spec.name).await?;
 
         let checkpoint = there.iter().map(|checkpoint| checkpoint.step.0).max();
-        let run = Run { spec, workers, plan: plan(spec), generation, checkpoint, records };
+        let run = Run { spec, workers, plan: plan(spec), generation, checkpoint, records, pool };
         let ran = run.run().await?;
         // Whatever becomes of the export.
         let evaluation = keep_evaluation(&places, &ran.results).await?;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use twinspire_control::{Stage, TaskResult};
+use twinspire_control::{Pool, Stage, TaskResult};
 use twinspire_dataset::Dataset;
 use twinspire_storage::Location;
 
@@ -39,6 +39,7 @@ impl Prepare {
             generation: 0,
             checkpoint: None,
             records: Records::nothing(),
+            pool: Pool::default(),
         };
         let ran = run.run().await?;
         match ran.outcome {

@@ -1,12 +1,13 @@
 //! The worker processes of local mode.
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use twinspire_control::{Failure, FailureKind};
-use twinspire_processes::{Child, Exit, Supervisor};
+use twinspire_processes::{Child, Exit, Signal, Supervisor};
 
 use crate::{ControlError, service::Places};
 
@@ -21,8 +22,10 @@ const REGISTER: Duration = Duration::from_secs(120);
 pub(super) struct Workers {
     supervisor: Supervisor,
     count: u32,
-    exits: u32,
-    since: Instant,
+    /// Ends of each in a row, since a task was begun.
+    exits: HashMap<String, u32>,
+    /// Since when not all have been registered.
+    missing: Option<Instant>,
 }
 
 impl Workers {
@@ -39,7 +42,7 @@ impl Workers {
             }
         });
         let supervisor = Supervisor::start(program()?, children.collect())?;
-        Ok(Workers { supervisor, count, exits: 0, since: Instant::now() })
+        Ok(Workers { supervisor, count, exits: HashMap::new(), missing: None })
     }
 
     /// Waits for a process to end. Another one takes its place by itself.
@@ -52,26 +55,32 @@ impl Workers {
 
     /// Workers got a task: they can be started.
     pub(super) fn began(&mut self) {
-        self.exits = 0;
-        self.since = Instant::now();
+        self.exits.clear();
     }
 
-    /// Why to give up, when processes keep ending before they have anything to do.
-    pub(super) fn given_up(&mut self, exit: Exit) -> Option<Failure> {
-        self.exits += 1;
-        self.since = Instant::now();
-        (self.exits > MOST_EXITS).then(|| Failure {
+    /// Why to give up, when a process keeps ending before it has anything to do, or for good.
+    pub(super) fn given_up(&mut self, exit: &Exit) -> Option<Failure> {
+        // Another one is going to register.
+        self.missing = None;
+        let exits = self.exits.entry(exit.name.clone()).or_default();
+        *exits += 1;
+        let times = if *exits > 1 { format!(" (tried {exits} times)") } else { String::new() };
+        (*exits > MOST_EXITS || exit.again_in.is_none()).then(|| Failure {
             code: "TW5001".into(),
-            message: format!("{} is gone: {} (tried {} times)", exit.name, exit.why, self.exits),
+            message: format!("{} is gone: {}{times}", exit.name, exit.why),
             kind: FailureKind::LostPeer,
             worker: Some(exit.name.as_str().into()),
         })
     }
 
-    /// Why to give up, when some have not registered in time.
-    pub(super) fn overdue(&self, registered: usize) -> Option<Failure> {
-        let missing = registered < self.count as usize;
-        (missing && self.since.elapsed() > REGISTER).then(|| Failure {
+    /// Why to give up, when some have not been registered for too long.
+    pub(super) fn overdue(&mut self, registered: usize) -> Option<Failure> {
+        if registered >= self.count as usize {
+            self.missing = None;
+            return None;
+        }
+        let missing = self.missing.get_or_insert_with(Instant::now);
+        (missing.elapsed() > REGISTER).then(|| Failure {
             code: "TW5002".into(),
             message: format!(
                 "{registered} of {} workers registered within {} s",
@@ -83,8 +92,11 @@ impl Workers {
         })
     }
 
-    /// Waits until all have ended, but no longer than `grace`; then kills those left.
+    /// Has all end, and waits until they have, but no longer than `grace`; then kills those left.
     pub(super) async fn end(mut self, grace: Duration) {
+        if grace > Duration::ZERO {
+            self.supervisor.signal_all(Signal::TERM);
+        }
         self.supervisor.end(grace).await;
     }
 }

@@ -72,11 +72,17 @@ impl Records {
             }
             self.versions.insert(key, value.version);
         }
-        if let Some(pool) = store.get(POOL).await? {
-            found.pool = parse(POOL, &pool.value)?;
-            self.versions.insert(POOL.into(), pool.version);
-        }
+        found.pool = self.pool().await?;
         Ok(found)
+    }
+
+    /// The pool as it was left.
+    pub async fn pool(&mut self) -> Result<Pool, ControlError> {
+        let Some(store) = &self.store else { return Ok(Pool::default()) };
+        let Some(found) = store.get(POOL).await? else { return Ok(Pool::default()) };
+        // Known even if it cannot be read: it can be written anew then.
+        self.versions.insert(POOL.into(), found.version);
+        parse(POOL, &found.value)
     }
 
     /// A job as it was left.
@@ -117,10 +123,10 @@ impl Records {
         }
     }
 
-    /// Removes everything about a job.
+    /// Removes everything about a job; the job itself last, so that nothing is left that no job has.
     pub async fn forget(&mut self, name: &str) -> Result<(), ControlError> {
-        self.write::<Saved>(format!("jobs/{name}"), None).await?;
-        self.forget_events(name).await
+        self.forget_events(name).await?;
+        self.write::<Saved>(format!("jobs/{name}"), None).await
     }
 
     async fn write<T: Serialize>(&mut self, key: String, value: Option<&T>) -> Result<(), ControlError> {
@@ -143,4 +149,39 @@ impl Records {
 fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, ControlError> {
     serde_json::from_slice(value)
         .map_err(|why| ControlError::BadRecord { key: key.to_owned(), why: why.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use twinspire_control::Generation;
+    use twinspire_store::Embedded;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_later_goes_on_from_the_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.redb");
+        for generation in 0..3 {
+            let mut records = Records::over(Arc::new(Embedded::open(&path).await.unwrap()));
+            let pool = records.pool().await.unwrap();
+            assert_eq!(pool.generation, Generation(generation));
+            let pool = Pool { generation: Generation(generation + 1), ..pool };
+            records.put_pool(&pool).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn who_wrote_last_is_the_only_one_who_writes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Embedded::open(&dir.path().join("state.redb")).await.unwrap());
+        let (mut one, mut other) = (Records::over(store.clone()), Records::over(store));
+        one.put_pool(&Pool::default()).await.unwrap();
+        other.read().await.unwrap();
+        other.put_pool(&Pool::default()).await.unwrap();
+        let refused = one.put_pool(&Pool::default()).await.unwrap_err();
+        assert!(matches!(refused, ControlError::Superseded { .. }), "{refused}");
+    }
 }
