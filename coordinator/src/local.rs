@@ -20,7 +20,7 @@ use crate::{
 /// How long workers have to end when the job is over.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Between two looks at how many workers have registered.
+/// Between two looks at which workers are registered.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// What to do with a job.
@@ -114,8 +114,7 @@ impl Run<'_> {
                         handle.ended(exit.name.as_str().into(), exit.why).await?;
                     }
                     _ = look.tick() => {
-                        let registered = handle.workers().await?;
-                        if let Some(failure) = processes.overdue(registered.len()) {
+                        if let Some(failure) = processes.look(&handle.workers().await?) {
                             return Ok(Outcome::Failed(failure));
                         }
                     }

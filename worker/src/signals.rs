@@ -1,20 +1,15 @@
 //! What the system wants of this process.
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
+use twinspire_processes::Requests;
 
 /// Says each time the system wants this process to end. Call it within a runtime.
 pub(crate) fn told_to_end() -> std::io::Result<mpsc::Receiver<()>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut requests = Requests::listen()?;
     let (told, heard) = mpsc::channel(4);
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+            requests.next().await;
             if told.send(()).await.is_err() {
                 return;
             }

@@ -9,10 +9,17 @@ use std::{
 use twinspire_control::{Failure, FailureKind};
 use twinspire_processes::{Child, Exit, Signal, Supervisor};
 
-use crate::{ControlError, service::Places};
+use crate::{
+    ControlError,
+    service::{Places, WorkerView},
+};
 
 /// Processes that may end in a row without a task having been begun.
 const MOST_EXITS: u32 = 4;
+
+/// How often in a row a worker that has registered may be missing before its process counts as
+/// frozen: one whose connection broke is back by then.
+const MOST_ABSENCES: u32 = 2;
 
 /// How long all workers may take to register. Starting one takes a second or two; a loaded machine
 /// may take long over libtorch.
@@ -24,6 +31,9 @@ pub(super) struct Workers {
     count: u32,
     /// Ends of each in a row, since a task was begun.
     exits: HashMap<String, u32>,
+    /// Those that have registered since they were started, and how often in a row they were not
+    /// found since.
+    absences: HashMap<String, u32>,
     /// Since when not all have been registered.
     missing: Option<Instant>,
 }
@@ -42,7 +52,7 @@ impl Workers {
             }
         });
         let supervisor = Supervisor::start(program()?, children.collect())?;
-        Ok(Workers { supervisor, count, exits: HashMap::new(), missing: None })
+        Ok(Workers { supervisor, count, exits: HashMap::new(), absences: HashMap::new(), missing: None })
     }
 
     /// Waits for a process to end. Another one takes its place by itself.
@@ -62,6 +72,7 @@ impl Workers {
     pub(super) fn given_up(&mut self, exit: &Exit) -> Option<Failure> {
         // Another one is going to register.
         self.missing = None;
+        self.absences.remove(&exit.name);
         let exits = self.exits.entry(exit.name.clone()).or_default();
         *exits += 1;
         let times = if *exits > 1 { format!(" (tried {exits} times)") } else { String::new() };
@@ -73,8 +84,21 @@ impl Workers {
         })
     }
 
-    /// Why to give up, when some have not been registered for too long.
-    pub(super) fn overdue(&mut self, registered: usize) -> Option<Failure> {
+    /// Looks who is registered. One that was and is not any more, though its process has not ended,
+    /// is frozen: another takes its place. Why to give up, when some are missing for too long.
+    pub(super) fn look(&mut self, registered: &[WorkerView]) -> Option<Failure> {
+        for absences in self.absences.values_mut() {
+            *absences += 1;
+        }
+        for worker in registered {
+            self.absences.insert(worker.name.to_string(), 0);
+        }
+        let frozen = self.absences.extract_if(|_, absences| *absences >= MOST_ABSENCES);
+        for (name, _) in frozen {
+            tracing::warn!(worker = name, "it is lost, and its process has not ended: it is killed");
+            self.supervisor.replace(&name);
+        }
+        let registered = registered.len();
         if registered >= self.count as usize {
             self.missing = None;
             return None;

@@ -12,6 +12,7 @@
 //! - [`Devices`], [`seats`]: what this machine computes on, and so which workers it gets.
 //! - [`Supervisor`]: a process for each, started again when it ends before it should.
 //! - [`tail`]: the last a process wrote.
+//! - [`Requests`]: Ctrl-C and SIGTERM, as whoever keeps children hears them.
 //!
 //! # What holds
 //! 1. A child ends when its parent does, however that ends, `kill -9` included: its standard input
@@ -27,6 +28,7 @@ mod devices;
 mod ended;
 mod error;
 mod log;
+mod requests;
 mod restarts;
 mod seats;
 mod supervisor;
@@ -36,6 +38,7 @@ pub use devices::{Device, Devices, DevicesError, gpus};
 pub use ended::Exit;
 pub use error::{CODES, ProcessError};
 pub use log::tail;
+pub use requests::{ONE_REQUEST, Requests};
 pub use restarts::RESTART;
 pub use rustix::process::Signal;
 pub use seats::{Seat, seats};

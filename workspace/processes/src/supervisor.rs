@@ -2,6 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -48,9 +49,11 @@ pub struct Supervisor {
     worst: i32,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Order {
     Signal(Signal),
+    /// The child of this name is to be another process.
+    Replace(String),
     /// Whoever ends now is not started again.
     NoMore,
 }
@@ -89,6 +92,12 @@ impl Supervisor {
     pub fn signal_all(&self, signal: Signal) {
         // Nobody listens when all have ended.
         let _ = self.orders.send(Order::Signal(signal));
+    }
+
+    /// Kills the process of a child, so that another takes its place: for one that does not answer
+    /// any more.
+    pub fn replace(&self, name: &str) {
+        let _ = self.orders.send(Order::Replace(name.to_owned()));
     }
 
     /// Waits until all children have ended for good; the worst of their last exit codes. One that
@@ -156,9 +165,12 @@ impl Keeper {
                 order = self.orders.recv() => match order {
                     Ok(Order::Signal(signal)) => {
                         self.no_more = true;
-                        let pid = started.process.id().and_then(|pid| Pid::from_raw(pid as i32));
-                        // One that ends at this moment needs no signal.
-                        let _ = pid.map(|pid| kill_process(pid, signal));
+                        send(&started, signal);
+                    }
+                    Ok(Order::Replace(name)) => {
+                        if name == self.child.name {
+                            send(&started, Signal::KILL);
+                        }
                     }
                     Ok(Order::NoMore) | Err(broadcast::error::RecvError::Lagged(_)) => self.no_more = true,
                     Err(broadcast::error::RecvError::Closed) => {
@@ -173,11 +185,19 @@ impl Keeper {
 
     /// Whether the pause went by undisturbed.
     async fn pause(&mut self, pause: Duration) -> bool {
-        tokio::select! {
-            // Orders first: who is not to be started again must not be, however short the pause.
-            biased;
-            _ = self.orders.recv() => false,
-            () = tokio::time::sleep(pause) => true,
+        let mut end = pin!(tokio::time::sleep(pause));
+        loop {
+            tokio::select! {
+                // Orders first: who is not to be started again must not be, however short the pause.
+                biased;
+                order = self.orders.recv() => {
+                    // There is no process to replace.
+                    if !matches!(order, Ok(Order::Replace(_))) {
+                        return false;
+                    }
+                }
+                () = &mut end => return true,
+            }
         }
     }
 
@@ -194,4 +214,10 @@ impl Keeper {
         // Whoever does not listen need not know.
         let _ = self.exits.send(exit);
     }
+}
+
+fn send(started: &Started, signal: Signal) {
+    let pid = started.process.id().and_then(|pid| Pid::from_raw(pid as i32));
+    // One that ends at this moment needs no signal.
+    let _ = pid.map(|pid| kill_process(pid, signal));
 }

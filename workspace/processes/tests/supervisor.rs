@@ -95,6 +95,29 @@ async fn a_signal_reaches_all_children_and_none_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_frozen_child_is_replaced_and_the_others_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = script(dir.path(), "echo ready; kill -STOP $$");
+    let names = ["a", "b"];
+    let children = names.map(|name| child(name, dir.path()));
+    let mut supervisor = Supervisor::start(program, children.into()).unwrap();
+    until("both are frozen", || {
+        names.iter().all(|name| tail(&dir.path().join(format!("{name}.log")), 1) == ["ready"])
+    })
+    .await;
+    supervisor.replace("a");
+    let exit = next(&mut supervisor).await;
+    assert_eq!((exit.name.as_str(), exit.code, exit.again_in), ("a", 137, Some(Duration::ZERO)));
+    supervisor.end(Duration::ZERO).await;
+    let mut starts = names.map(|name| {
+        let log = std::fs::read_to_string(dir.path().join(format!("{name}.log"))).unwrap();
+        log.matches("--- started").count()
+    });
+    starts.sort_unstable();
+    assert!(starts[0] == 1 && starts[1] <= 2, "{starts:?}");
+}
+
+#[tokio::test]
 async fn children_that_do_not_end_are_killed() {
     let dir = tempfile::tempdir().unwrap();
     let program = script(dir.path(), "trap '' TERM; exec sleep 600");
