@@ -10,6 +10,10 @@ use crate::ControlError;
 /// How long an address may take to answer.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// A coordinator that sends nothing for so long is asked whether it is still there, and has as long
+/// to answer: a machine that is gone says no goodbye to those who watch a job.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
 /// A client of the jobs service.
 pub(crate) type Jobs = JobsClient<Channel>;
 
@@ -22,7 +26,11 @@ pub(crate) async fn connect(addresses: &[String]) -> Result<Jobs, ControlError> 
     for address in addresses {
         let url = if address.contains("://") { address.clone() } else { format!("http://{address}") };
         let endpoint = match tonic::transport::Endpoint::from_shared(url) {
-            Ok(endpoint) => endpoint.connect_timeout(CONNECT).tcp_nodelay(true),
+            Ok(endpoint) => endpoint
+                .connect_timeout(CONNECT)
+                .tcp_nodelay(true)
+                .http2_keep_alive_interval(KEEPALIVE)
+                .keep_alive_timeout(KEEPALIVE),
             Err(error) => {
                 why = format!("{address} is no address ({error}); write it as http://HOST:7070");
                 continue;

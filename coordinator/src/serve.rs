@@ -24,7 +24,7 @@ const LEASE: Duration = Duration::from_secs(5);
 /// Before standing again, after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the last evaluation reports may take to be kept.
+/// How long it may take to put things in order at the end.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What a service needs.
@@ -70,7 +70,10 @@ impl Serve {
                 Ok(Ended::Deposed) => tracing::warn!("another coordinator leads"),
                 Err(why) if may_pass(&why) => {
                     tracing::error!(code = why.code(), %why, "stepping down; training goes on");
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::select! {
+                        () = signals.next() => return Ok(()),
+                        () = tokio::time::sleep(PAUSE) => {}
+                    }
                 }
                 Err(why) => return Err(why),
             }
@@ -86,22 +89,19 @@ impl Serve {
     ) -> Result<Leadership, ControlError> {
         let observe = async {
             loop {
-                let mut observer = match election.observe().await {
-                    Ok(observer) => observer,
-                    Err(_) => {
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
-                    }
-                };
-                while let Some(Ok(leader)) = observer.next().await {
-                    match leader.filter(|leader| leader.address != url) {
-                        Some(leader) => {
-                            tracing::info!(leader = leader.address, "following");
-                            server.follow(&leader.address);
+                if let Ok(mut observer) = election.observe().await {
+                    while let Some(Ok(leader)) = observer.next().await {
+                        match leader.filter(|leader| leader.address != url) {
+                            Some(leader) => {
+                                tracing::info!(leader = leader.address, "following");
+                                server.follow(&leader.address);
+                            }
+                            None => server.close(),
                         }
-                        None => server.close(),
                     }
                 }
+                // The store is away; whoever led may lead on.
+                tokio::time::sleep(PAUSE).await;
             }
         };
         tokio::select! {
@@ -140,7 +140,7 @@ impl Serve {
         reports.finish(GRACE).await;
         if matches!(ended, Ok(Ended::Signal)) {
             // Another one may lead at once. If this fails, the lease runs out.
-            let _ = leadership.resign().await;
+            let _ = tokio::time::timeout(GRACE, leadership.resign()).await;
         }
         ended
     }

@@ -4,7 +4,7 @@ mod job;
 
 use std::{pin::Pin, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 use twinspire_control::{Answer, JobName, Split, Stage, Verb};
@@ -90,18 +90,20 @@ impl Jobs for Api {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let name = JobName::from(request.into_inner().name);
         self.view(name.as_str())?;
-        let board = self.handle.board().clone();
+        let handle = self.handle.clone();
         let (sender, stream) = mpsc::channel(BEHIND);
         tokio::spawn(async move {
+            let board = handle.board();
             let Some(mut changes) = board.changes(&name) else { return };
             loop {
                 changes.borrow_and_update();
                 let Some(view) = board.job(&name) else { return };
-                if sender.send(Ok(job::message(&view, &board))).await.is_err() || is_over(&view) {
+                if sender.send(Ok(job::message(&view, board))).await.is_err() || is_over(&view) {
                     return;
                 }
-                if changes.changed().await.is_err() {
-                    return;
+                match changed(&mut changes, &handle, &sender).await {
+                    Next::Look => {}
+                    Next::End => return,
                 }
                 // What comes together is shown together.
                 tokio::time::sleep(UPDATE_EVERY).await;
@@ -162,9 +164,10 @@ impl Jobs for Api {
     ) -> Result<Response<Self::EventsStream>, Status> {
         let v1::EventsRequest { name, follow } = request.into_inner();
         self.view(&name)?;
-        let (name, board) = (JobName::from(name), self.handle.board().clone());
+        let (name, handle) = (JobName::from(name), self.handle.clone());
         let (sender, stream) = mpsc::channel(BEHIND);
         tokio::spawn(async move {
+            let board = handle.board();
             let Some(mut changes) = board.changes(&name) else { return };
             let mut seen = 0;
             loop {
@@ -182,8 +185,12 @@ impl Jobs for Api {
                         return;
                     }
                 }
-                if !follow || over || changes.changed().await.is_err() {
+                if !follow || over {
                     return;
+                }
+                match changed(&mut changes, &handle, &sender).await {
+                    Next::Look => {}
+                    Next::End => return,
                 }
             }
         });
@@ -199,12 +206,12 @@ impl Jobs for Api {
         if tail > 0 {
             lines.drain(..lines.len().saturating_sub(tail as usize));
         }
-        let (name, board) = (JobName::from(name), self.handle.board().clone());
+        let (name, handle) = (JobName::from(name), self.handle.clone());
         let (sender, stream) = mpsc::channel(BEHIND);
         tokio::spawn(async move {
             loop {
                 // Asked before reading: what a job wrote last is read once more after its end.
-                let over = board.job(&name).is_none_or(|view| is_over(&view));
+                let over = handle.board().job(&name).is_none_or(|view| is_over(&view));
                 for line in std::mem::take(&mut lines) {
                     if sender.send(Ok(line)).await.is_err() {
                         return;
@@ -213,7 +220,14 @@ impl Jobs for Api {
                 if !follow {
                     return;
                 }
-                tokio::time::sleep(LOGS_EVERY).await;
+                tokio::select! {
+                    () = tokio::time::sleep(LOGS_EVERY) => {}
+                    () = sender.closed() => return,
+                    () = handle.closed() => {
+                        let _ = sender.send(Err(ControlError::Stopped.into())).await;
+                        return;
+                    }
+                }
                 match reader.next().await {
                     Ok(more) if more.is_empty() && over => return,
                     Ok(more) => lines = more,
@@ -241,6 +255,31 @@ impl Jobs for Api {
 
     async fn undrain(&self, request: Request<v1::WorkerRequest>) -> Result<Response<v1::Changed>, Status> {
         self.change(Verb::Undrain(request.into_inner().name.into())).await
+    }
+}
+
+/// What a stream does next.
+enum Next {
+    /// There is news.
+    Look,
+    /// There will be none, or nobody to hear it.
+    End,
+}
+
+/// Waits until a job has changed. An engine that has ended changes nothing any more: whoever listens
+/// is told to ask again, perhaps of another coordinator.
+async fn changed<T>(
+    changes: &mut watch::Receiver<u64>,
+    handle: &Handle,
+    sender: &mpsc::Sender<Result<T, Status>>,
+) -> Next {
+    tokio::select! {
+        changed = changes.changed() => if changed.is_ok() { Next::Look } else { Next::End },
+        () = sender.closed() => Next::End,
+        () = handle.closed() => {
+            let _ = sender.send(Err(ControlError::Stopped.into())).await;
+            Next::End
+        }
     }
 }
 

@@ -135,6 +135,11 @@ impl Handle {
         self.send(Input::Ended { worker, why }).await
     }
 
+    /// Waits until the engine has ended.
+    pub(super) async fn closed(&self) {
+        self.inputs.closed().await;
+    }
+
     pub(super) async fn send(&self, input: Input) -> Result<(), ControlError> {
         self.inputs.send(input).await.map_err(|_| ControlError::Stopped)
     }
