@@ -167,7 +167,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW5012", "A worker's evaluation report cannot be read."),
     ("TW5013", "The coordinator is stopping, or another one leads now."),
     ("TW5014", "A job that was submitted is wrong."),
-    ("TW5015", "A job that was submitted names a relative path, which workers on other machines cannot find."),
+    (
+        "TW5015",
+        "A job that was submitted names a relative path, which workers on other machines cannot find.",
+    ),
     ("TW5016", "No coordinator answers."),
     ("TW5017", "The coordinator answered with an error that has no code."),
 ];

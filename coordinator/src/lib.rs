@@ -14,12 +14,12 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
+mod client;
 pub mod display;
 mod error;
-mod client;
 mod local;
-pub mod service;
 mod serve;
+pub mod service;
 mod submit;
 
 pub use error::{CODES, ControlError};

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use twinspire_proto::v1;
 
-use super::{CliError, failure, out, show::{self, Format}};
+use super::{
+    CliError, failure, out,
+    show::{self, Format},
+};
 use crate::client::Jobs;
 
 /// Shows a job's logs until it is over.

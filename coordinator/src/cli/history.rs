@@ -6,7 +6,11 @@ use clap::Args;
 use serde_json::json;
 use twinspire_proto::v1;
 
-use super::{CliError, out, server::ServerArgs, show::{self, Format}};
+use super::{
+    CliError, out,
+    server::ServerArgs,
+    show::{self, Format},
+};
 
 /// Show what happened to a job, in order.
 #[derive(Debug, Args)]

@@ -54,7 +54,9 @@ impl Serve {
             policy,
         };
         let state = self.state;
-        serve.run(|address| note(format_args!("coordinator: listening on {address}, state in {state}"))).await?;
+        serve
+            .run(|address| note(format_args!("coordinator: listening on {address}, state in {state}")))
+            .await?;
         note("coordinator: stopped; training goes on, and a new coordinator takes it up");
         Ok(ExitCode::SUCCESS)
     }

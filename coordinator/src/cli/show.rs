@@ -171,7 +171,12 @@ pub(super) fn workers(workers: &[v1::Worker], wide: bool) -> Table {
 pub(super) fn pool(workers: &[v1::Worker]) -> String {
     let of = |state: &str| workers.iter().filter(|worker| worker.state == state).count();
     let count = workers.len();
-    format!("the pool has {count} workers: {} idle, {} busy, {} drained", of("idle"), of("busy"), of("drained"))
+    format!(
+        "the pool has {count} workers: {} idle, {} busy, {} drained",
+        of("idle"),
+        of("busy"),
+        of("drained")
+    )
 }
 
 /// A job in full, for people.
@@ -210,7 +215,10 @@ pub(super) fn status(job: &v1::Job) -> String {
         line("validation", format!("{} {:.4} at step {step}", validated.metric, validated.value));
     }
     let workers = job.workers.join(", ");
-    line("workers", format!("{} of {} to {}  {workers}", job.workers.len(), job.min_workers, job.max_workers));
+    line(
+        "workers",
+        format!("{} of {} to {}  {workers}", job.workers.len(), job.min_workers, job.max_workers),
+    );
     line("lanes", job.lanes.to_string());
     line("checkpoint", job.checkpoint_step.map_or(String::new(), |step| format!("step {}", number(step))));
     line("dataset", job.dataset_uri.clone());

@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use clap::Args;
 use twinspire_proto::v1;
 
-use super::{CliError, out, server::ServerArgs, show::{self, Format}};
+use super::{
+    CliError, out,
+    server::ServerArgs,
+    show::{self, Format},
+};
 
 /// Show how a job is doing.
 #[derive(Debug, Args)]

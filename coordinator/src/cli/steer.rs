@@ -37,7 +37,9 @@ impl Steer {
                 Ask::Pause => (client.pause(job).await?, "pausing", "is paused already"),
                 Ask::Resume => (client.resume(job).await?, "resumed", "is under way already"),
                 Ask::Retry => (client.retry(job).await?, "queued again", "is under way already"),
-                Ask::Delete => (client.delete(job).await?, "forgotten; its files stay", "is forgotten already"),
+                Ask::Delete => {
+                    (client.delete(job).await?, "forgotten; its files stay", "is forgotten already")
+                }
             };
             match changed.into_inner().already {
                 true => out::line(format_args!("{name} {already}"))?,

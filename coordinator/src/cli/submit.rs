@@ -5,7 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 use twinspire_proto::v1;
 
-use super::{CliError, follow, out, paths, server::ServerArgs, show::{self, Format}, source::FileArgs};
+use super::{
+    CliError, follow, out, paths,
+    server::ServerArgs,
+    show::{self, Format},
+    source::FileArgs,
+};
 
 /// Give a job to a coordinator.
 #[derive(Debug, Args)]
@@ -64,7 +69,9 @@ impl Submit {
             Format::Text | Format::Wide if answer.already => {
                 out::line(format_args!("{} was submitted before; it is {}", job.name, job.phase))?;
             }
-            Format::Text | Format::Wide => out::line(format_args!("{} submitted; see `coordinator status {0}`", job.name))?,
+            Format::Text | Format::Wide => {
+                out::line(format_args!("{} submitted; see `coordinator status {0}`", job.name))?
+            }
             output => show::value(&show::job(&job), output)?,
         }
         Ok(ExitCode::SUCCESS)

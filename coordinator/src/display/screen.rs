@@ -7,9 +7,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use twinspire_control::{
-    Failure, FailureKind, Notice, Phase, Progress, Started, TaskResult, WorkerName,
-};
+use twinspire_control::{Failure, FailureKind, Notice, Phase, Progress, Started, TaskResult, WorkerName};
 use twinspire_processes::tail;
 
 use super::{

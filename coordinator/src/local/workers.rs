@@ -128,6 +128,7 @@ impl Workers {
 /// The `worker` program beside this one.
 fn program() -> Result<PathBuf, ControlError> {
     let here = std::env::current_exe();
-    let here = here.map_err(|source| ControlError::File { action: "find", path: "coordinator".into(), source })?;
+    let here =
+        here.map_err(|source| ControlError::File { action: "find", path: "coordinator".into(), source })?;
     Ok(here.with_file_name("worker"))
 }

@@ -84,10 +84,7 @@ impl Jobs for Api {
         Ok(Response::new(self.message(&view)))
     }
 
-    async fn watch(
-        &self,
-        request: Request<v1::WatchRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let name = JobName::from(request.into_inner().name);
         self.view(name.as_str())?;
         let handle = self.handle.clone();
@@ -140,10 +137,7 @@ impl Jobs for Api {
         self.change(Verb::Prioritise(name.into(), priority)).await
     }
 
-    async fn evaluate(
-        &self,
-        request: Request<v1::EvaluateRequest>,
-    ) -> Result<Response<v1::Changed>, Status> {
+    async fn evaluate(&self, request: Request<v1::EvaluateRequest>) -> Result<Response<v1::Changed>, Status> {
         let request = request.into_inner();
         let split = match request.split() {
             v1::Split::Validation => Split::Validation,

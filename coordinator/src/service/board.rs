@@ -78,7 +78,8 @@ impl Board {
 
     /// All jobs, in the order they were submitted.
     pub fn jobs(&self) -> Vec<View> {
-        let mut jobs: Vec<View> = self.with(|entries| entries.values().map(|entry| entry.view.clone()).collect());
+        let mut jobs: Vec<View> =
+            self.with(|entries| entries.values().map(|entry| entry.view.clone()).collect());
         jobs.sort_by_key(|view| view.job.sequence);
         jobs
     }
@@ -170,7 +171,8 @@ impl Board {
         self.with(|entries| {
             let Some(entry) = entries.get_mut(name) else { return };
             let present = &mut entry.view.results;
-            let missing = results.into_iter().filter(|found| !present.iter().any(|one| is_same_kind(one, found)));
+            let missing =
+                results.into_iter().filter(|found| !present.iter().any(|one| is_same_kind(one, found)));
             let missing: Vec<TaskResult> = missing.collect();
             present.extend(missing);
         });

@@ -252,7 +252,8 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             ("checkpoint", format!("the checkpoint of step {step} could not be written: {message}"))
         }
         Notice::Retrying { failure, retry, of, after } => {
-            let message = format!("{} [{}]; retry {retry} of {of} in {after:?}", failure.message, failure.code);
+            let message =
+                format!("{} [{}]; retry {retry} of {of} in {after:?}", failure.message, failure.code);
             ("retrying", message)
         }
         Notice::Stopping { reason } => ("stopping", format!("stopping at the next step: {reason}")),

@@ -75,7 +75,9 @@ impl Service<Request<Body>> for Gate {
                 Role::Lead(router) => router.oneshot(request).await,
                 Role::Follow(leader) => match leader.oneshot(request.map(tonic::body::Body::new)).await {
                     Ok(response) => Ok(response.map(Body::new)),
-                    Err(why) => Ok(unavailable(&format!("the coordinator that leads does not answer: {why}"))),
+                    Err(why) => {
+                        Ok(unavailable(&format!("the coordinator that leads does not answer: {why}")))
+                    }
                 },
                 Role::Nobody => Ok(unavailable("no coordinator leads at the moment; ask again")),
             }

@@ -66,7 +66,13 @@ pub struct Submission {
 impl Submission {
     /// A job with the plan of its spec. `generation` and `checkpoint` are what there is of it
     /// already.
-    pub fn new(spec: JobSpec, key: String, priority: i32, generation: u64, checkpoint: Option<u64>) -> Submission {
+    pub fn new(
+        spec: JobSpec,
+        key: String,
+        priority: i32,
+        generation: u64,
+        checkpoint: Option<u64>,
+    ) -> Submission {
         let request = Request {
             name: spec.name.as_str().into(),
             key,

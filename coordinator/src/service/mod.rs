@@ -24,8 +24,8 @@ mod sessions;
 mod signals;
 mod timeouts;
 
-pub(crate) use convert::plan;
 pub use board::{Board, Happening, View};
+pub(crate) use convert::plan;
 pub use engine::Engine;
 pub use input::{Handle, Submission, WorkerView};
 pub use places::Places;

@@ -62,10 +62,8 @@ impl Coordinator for Sessions {
         let (outbox, orders) = mpsc::channel(OUTBOX);
         let heartbeat_ms = self.idle_heartbeat.as_millis() as u64;
         // The queue is new: there is room.
-        let _ = outbox.try_send(Ok(from_coordinator(
-            0,
-            Order::Welcome(Welcome { session: session.0, heartbeat_ms }),
-        )));
+        let _ = outbox
+            .try_send(Ok(from_coordinator(0, Order::Welcome(Welcome { session: session.0, heartbeat_ms }))));
         tracing::info!(%session, name = register.name, pid = register.pid, device = register.device, "registered");
 
         let handle = self.handle.clone();
