@@ -90,9 +90,10 @@ pub struct Membership {
 /// What a worker says.
 ///
 /// A worker that connects again says again that it is leaving, and what it said about its task:
-/// where rank 0 listens, where training began, its checkpoint part of the newest step, the newest
-/// visible checkpoint, and what came of it. So every message may come more than once. A task that is finished
-/// or failed counts as had until another one is assigned or it is aborted.
+/// where rank 0 listens, where training began, its checkpoint part of the newest step (not the one
+/// written last: an older step's may take longer), the newest visible checkpoint, and what came of
+/// it. So every message may come more than once. A task that is finished or failed counts as had
+/// until another one is assigned or it is aborted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FromWorker {
     /// It is alive.

@@ -70,6 +70,20 @@ fn a_commit_that_may_not_have_reached_rank_0_is_ordered_again_when_it_is_back() 
 }
 
 #[test]
+fn a_part_lost_with_its_connection_completes_its_step_when_it_is_said_again_after_one_of_an_older_step() {
+    let mut world = World::training(2);
+    world.say("w1", part(200));
+    world.cut("w2");
+    world.reconnect("w2", world.task("w2"));
+    // It wrote 200 before 100, and only 200 was lost. The newest step is what it says again: were it
+    // what was written last, 200 would stay incomplete, and whoever ends with it would never end.
+    world.say("w2", part(100));
+    assert_eq!(commits(&world, "w1"), []);
+    world.say("w2", part(200));
+    assert_eq!(commits(&world, "w1"), [(200, 2)]);
+}
+
+#[test]
 fn a_visible_checkpoint_is_recorded_and_gives_the_retries_back() {
     let mut world = World::training(2);
     world.say("w1", failure(FailureKind::Storage));
