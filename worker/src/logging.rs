@@ -21,8 +21,10 @@ pub(crate) fn start(name: Option<String>, job: JobLog) {
     let stderr = fmt::layer()
         .with_ansi(false)
         .with_writer(std::io::stderr)
+        // It would panic when standard error is closed.
+        .log_internal_errors(false)
         .event_format(Named { name, format: Format::default().with_ansi(false) });
-    let job = fmt::layer().with_ansi(false).with_writer(job);
+    let job = fmt::layer().with_ansi(false).with_writer(job).log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(stderr).with(job).init();
 }
 
