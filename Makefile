@@ -45,6 +45,10 @@ bench: libtorch protoc rivals ## Run the benchmarks, each beside its rival
 	@$(CARGO) build --workspace --bins
 	$(PYTHON) benches/run.py
 
+.PHONY: soak
+soak: ## Simulate faults of jobs, workers and coordinators for an hour, or for SOAK seconds
+	@SOAK=$${SOAK:-3600} $(CARGO) test -p twinspire-control --test simulation -- --nocapture
+
 .PHONY: libtorch
 libtorch: ## Fetch libtorch into .libtorch, unless LIBTORCH is set
 	@$(PYTHON) tools/libtorch.py

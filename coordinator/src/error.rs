@@ -8,27 +8,16 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ControlError {
     /// No port to listen on.
-    #[error("cannot listen on 127.0.0.1: {source}; is the loopback interface up?")]
+    #[error("cannot listen on {address}: {source}; give another address, or stop who listens there")]
     Listen {
+        /// Where.
+        address: String,
         /// What the system said.
         source: io::Error,
     },
-    /// The worker program is missing.
-    #[error("cannot start the worker program {}: {source}; it belongs beside the coordinator, build it with `cargo build -p twinspire-worker`", path.display())]
-    NoWorkerProgram {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A worker's log cannot be opened.
-    #[error("cannot write the log {}: {source}; choose another directory with --set runs=DIR", path.display())]
-    Log {
-        /// The log.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// Worker processes cannot be started.
+    #[error(transparent)]
+    Processes(#[from] twinspire_processes::ProcessError),
     /// A file of the run cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -53,25 +42,78 @@ pub enum ControlError {
         /// What the store said.
         why: String,
     },
-    /// The state store failed.
-    #[error("the state of {job} cannot be kept in {}: {source}", path.display())]
-    Store {
-        /// The job.
-        job: String,
-        /// The store's file.
-        path: PathBuf,
-        /// What the store said.
-        source: twinspire_store::StoreError,
+    /// The metadata store failed.
+    #[error(transparent)]
+    Store(#[from] twinspire_store::StoreError),
+    /// Somebody else wrote where only the leader does.
+    #[error("{key} was changed by another coordinator, which leads now: this one stops")]
+    Superseded {
+        /// The key.
+        key: String,
     },
     /// What is stored is not what this version writes.
-    #[error("{} cannot be read as {what}: {why}; start over with --fresh", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What it should hold.
-        what: &'static str,
-        /// Why it is not.
+    #[error(
+        "the record {key} cannot be read: {why}; was it written by another version? bring that back, or start over (--fresh)"
+    )]
+    BadRecord {
+        /// Its key.
+        key: String,
+        /// Why not.
         why: String,
+    },
+    /// A worker's report is not what this version reads.
+    #[error("a worker's evaluation report cannot be read: {why}")]
+    BadReport {
+        /// Why not.
+        why: String,
+    },
+    /// The coordinator is ending.
+    #[error("the coordinator is stopping; ask again")]
+    Stopped,
+    /// A request that is refused.
+    #[error(transparent)]
+    Refused(#[from] twinspire_control::Refusal),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] twinspire_storage::StorageError),
+    /// Checkpoints cannot be listed.
+    #[error(transparent)]
+    Checkpoints(#[from] twinspire_checkpoint::CheckpointError),
+    /// A job that is submitted is wrong.
+    #[error("{report}")]
+    BadJob {
+        /// Every problem, with its field.
+        report: String,
+    },
+    /// A path that means something else on every machine.
+    #[error(
+        "{field}: `{uri}` is relative, and workers may be on other machines: write an absolute path that all of them share, or s3://BUCKET/…"
+    )]
+    Relative {
+        /// The field of the job.
+        field: &'static str,
+        /// What it says.
+        uri: String,
+    },
+    /// No coordinator where one should be.
+    #[error(
+        "no coordinator answers at {addresses}: {why}; start one with `coordinator serve`, or name it with --coordinator URL or TWINSPIRE_COORDINATOR"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        addresses: String,
+        /// What the last of them said.
+        why: String,
+    },
+    /// A coordinator said no.
+    #[error("{message}")]
+    Answered {
+        /// Stable code of what it said.
+        code: &'static str,
+        /// Whether asking differently would help.
+        mistake: bool,
+        /// What it said.
+        message: String,
     },
     /// No such job here.
     #[error(
@@ -114,8 +156,7 @@ pub const CODES: &[(&str, &str)] = &[
         "A worker process died, froze or was cut off, more often than the job was willing to start it again.",
     ),
     ("TW5002", "Worker processes started but did not register in time."),
-    ("TW5003", "The coordinator cannot listen on the loopback interface."),
-    ("TW5004", "The worker program cannot be started."),
+    ("TW5003", "The coordinator cannot listen on the address it was given."),
     ("TW5005", "A log or a file of the run cannot be read or written."),
     ("TW5006", "Signals cannot be handled."),
     ("TW5007", "Another coordinator is running this job."),
@@ -123,6 +164,15 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW5009", "There is no job of that name here."),
     ("TW5010", "The job file has changed in a way that cannot be resumed."),
     ("TW5011", "More workers were asked for than the job has lanes."),
+    ("TW5012", "A worker's evaluation report cannot be read."),
+    ("TW5013", "The coordinator is stopping, or another one leads now."),
+    ("TW5014", "A job that was submitted is wrong."),
+    (
+        "TW5015",
+        "A job that was submitted names a relative path, which workers on other machines cannot find.",
+    ),
+    ("TW5016", "No coordinator answers."),
+    ("TW5017", "The coordinator answered with an error that has no code."),
 ];
 
 impl ControlError {
@@ -130,11 +180,21 @@ impl ControlError {
     pub fn code(&self) -> &'static str {
         match self {
             ControlError::Listen { .. } => "TW5003",
-            ControlError::NoWorkerProgram { .. } => "TW5004",
-            ControlError::Log { .. } | ControlError::File { .. } => "TW5005",
+            ControlError::Processes(error) => error.code(),
+            ControlError::File { .. } => "TW5005",
             ControlError::Signals { .. } => "TW5006",
             ControlError::Busy { .. } => "TW5007",
-            ControlError::Store { .. } | ControlError::Unreadable { .. } => "TW5008",
+            ControlError::BadRecord { .. } => "TW5008",
+            ControlError::Store(error) => error.code(),
+            ControlError::Superseded { .. } | ControlError::Stopped => "TW5013",
+            ControlError::BadReport { .. } => "TW5012",
+            ControlError::Refused(refusal) => refusal.code(),
+            ControlError::Storage(error) => error.code(),
+            ControlError::Checkpoints(error) => error.code(),
+            ControlError::BadJob { .. } => "TW5014",
+            ControlError::Relative { .. } => "TW5015",
+            ControlError::Unreachable { .. } => "TW5016",
+            ControlError::Answered { code, .. } => code,
             ControlError::NoJob { .. } => "TW5009",
             ControlError::Changed { .. } => "TW5010",
             ControlError::TooManyWorkers { .. } => "TW5011",
@@ -143,9 +203,28 @@ impl ControlError {
 
     /// Whether the person asking made a mistake, rather than the machine.
     pub fn is_user_mistake(&self) -> bool {
-        matches!(
-            self,
-            ControlError::NoJob { .. } | ControlError::Changed { .. } | ControlError::TooManyWorkers { .. }
-        )
+        match self {
+            ControlError::NoJob { .. }
+            | ControlError::Changed { .. }
+            | ControlError::TooManyWorkers { .. }
+            | ControlError::Refused(_)
+            | ControlError::BadJob { .. }
+            | ControlError::Relative { .. } => true,
+            ControlError::Answered { mistake, .. } => *mistake,
+            _ => false,
+        }
+    }
+
+    /// The gRPC status it is answered with.
+    pub(crate) fn grpc_code(&self) -> tonic::Code {
+        use twinspire_control::Refusal;
+        match self {
+            ControlError::Refused(Refusal::Exists(_)) => tonic::Code::AlreadyExists,
+            ControlError::Refused(Refusal::NoJob(_) | Refusal::NoWorker(_)) => tonic::Code::NotFound,
+            ControlError::Refused(_) => tonic::Code::FailedPrecondition,
+            ControlError::BadJob { .. } | ControlError::Relative { .. } => tonic::Code::InvalidArgument,
+            ControlError::Stopped | ControlError::Superseded { .. } => tonic::Code::Unavailable,
+            _ => tonic::Code::Internal,
+        }
     }
 }

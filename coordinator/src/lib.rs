@@ -1,16 +1,12 @@
-//! The control plane: what decides ([`core`]), what carries out ([`shell`]), what people see
-//! ([`display`]) and what they type ([`cli`]).
+//! The control plane: what carries decisions out ([`service`]), what people see ([`display`]) and
+//! what they type ([`cli`]). What decides is a crate of its own, `twinspire_control`.
 //!
 //! ```text
-//!            cli (verbs, exit codes)
-//!             |                 display (progress line)
-//!             v                    ^
-//!   shell::Engine  -- events -->  core::State  (pure)
-//!     |  |  |  |  <-- commands --
-//!     |  |  |  signals (Ctrl-C)
-//!     |  |  recorder (state store)
-//!     |  processes (worker 0..n)
-//!     server (gRPC)
+//!   cli: submit, list, …  ──► client ── gRPC ──►┐
+//!   cli: serve ─────────────────────────────────┤
+//!   cli: local ──► local (worker processes) ────┴─► service ──► twinspire_control (pure)
+//!                    └──► display (progress line)      │
+//!                                                      └──► metadata store, storage, workers
 //! ```
 //! This crate links neither libtorch nor DataFusion: all heavy work is done by workers.
 
@@ -18,10 +14,12 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
-pub mod core;
+mod client;
 pub mod display;
 mod error;
 mod local;
-pub mod shell;
+mod serve;
+pub mod service;
+mod submit;
 
 pub use error::{CODES, ControlError};

@@ -1,23 +1,53 @@
-//! A job run from this process, from its spec to its results.
+//! A job run from this process, from its spec to its results: the service, with one job and worker
+//! processes of its own.
 
+mod workers;
+
+use std::time::Duration;
+
+use twinspire_control::{
+    DeviceWish, Failure, JobName, Notice, Phase, Policy, Pool, Request, Stage, TaskResult, Verb,
+};
 use twinspire_job::JobSpec;
 
+use self::workers::Workers;
 use crate::{
     ControlError,
-    core::{Generation, Notice, Outcome, Setup, Split, Stage, TaskResult, Timeouts},
     display::Screen,
-    shell::{Engine, Keep, Places, Processes},
+    service::{Engine, Found, Handle, Listening, Places, Records, Server, Signals, Submission, View},
 };
+
+/// How long workers have to end when the job is over.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Between two looks at which workers are registered.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What to do with a job.
 pub(crate) struct Run<'a> {
     pub(crate) spec: &'a JobSpec,
     pub(crate) workers: u32,
     pub(crate) plan: Vec<Stage>,
-    pub(crate) generation: Generation,
-    pub(crate) checkpoint_step: Option<u64>,
-    pub(crate) split: Split,
-    pub(crate) keep: Keep,
+    /// The newest generation and checkpoint there are.
+    pub(crate) generation: u64,
+    pub(crate) checkpoint: Option<u64>,
+    pub(crate) records: Records,
+    /// What the records say of earlier workers and generations.
+    pub(crate) pool: Pool,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// Everything planned is done.
+    Succeeded,
+    /// It cannot go on.
+    Failed(Failure),
+    /// It was stopped and can be resumed.
+    Stopped {
+        /// What there is to resume from, in words.
+        reason: String,
+    },
 }
 
 /// What came of it.
@@ -29,37 +59,130 @@ pub(crate) struct Ran {
 impl Run<'_> {
     /// Runs the plan to its end and shows how it goes on standard error.
     pub(crate) async fn run(self) -> Result<Ran, ControlError> {
-        let Run { spec, workers, plan, generation, checkpoint_step, split, keep } = self;
+        let Run { spec, workers, plan, generation, checkpoint, records, pool } = self;
+        let mut signals = Signals::listen()?;
         let places = Places::of(spec);
-        let setup = Setup {
-            job: spec.name.clone(),
-            lanes: spec.lanes,
-            workers,
-            plan,
-            generation,
-            checkpoint_step,
-            split,
-            timeouts: Timeouts::from_recovery_target(spec.recovery_target.0),
-        };
-        // A spec is numbers, texts and lists: this cannot fail.
-        let spec_json = serde_json::to_string(spec).unwrap_or_default();
+        let listening = Listening::on("127.0.0.1:0").await?;
+        let url = listening.url();
+        let policy = policy();
+        let found = Found { pool, ..Found::default() };
+        let (handle, mut engine) = Engine::start(policy, records, found);
+        let server = Server::start(listening, std::future::pending()).await;
+        server.lead(handle.clone(), policy.idle_heartbeat, None);
+
         let mut screen = Screen::new(&spec.name, places.logs());
-        let mut results = Vec::new();
-        let mut show = |notice: &Notice| {
-            if let Notice::Done(result) = notice {
-                results.push(result.clone());
-            }
-            screen.show(notice);
+        let mut notices = handle.board().listen();
+        let submission = Submission::new(spec.clone(), String::new(), 0, generation, checkpoint);
+        let request = Request {
+            min_workers: workers,
+            max_workers: workers,
+            // There are no others to wait for: they say themselves what they lack.
+            device: DeviceWish::Auto,
+            plan,
+            ..submission.request.clone()
         };
-        let engine =
-            Engine::new(Processes::worker_program()?, setup, spec_json, places, keep, &mut show).await?;
-        let ended = engine.run().await;
+        let job = request.name.clone();
+        handle.submit(Submission { request, ..submission }).await??;
+        let mut processes = Workers::start(&places, &url, workers)?;
+
+        let mut results = Vec::new();
+        let mut interrupts = 0;
+        let mut stopped = None;
+        let mut look = tokio::time::interval(LOOK);
+        // Whatever makes it end, the workers are ended after it.
+        let ended = async {
+            loop {
+                tokio::select! {
+                    Some((_, notice)) = notices.recv() => {
+                        screen.show(&notice);
+                        match notice {
+                            Notice::Done(result) => results.push(result),
+                            Notice::Assigned { .. } => processes.began(),
+                            // Its last notice: all others have come before it.
+                            Notice::Phase { phase, .. } if phase.is_final() || phase == Phase::Paused => {
+                                if let Some(outcome) = handle.board().job(&job).as_ref().and_then(outcome) {
+                                    return Ok(outcome);
+                                }
+                            }
+                            _ => {}
+                        }
+                    }
+                    exit = processes.exited() => {
+                        if let Some(failure) = processes.given_up(&exit) {
+                            return Ok(Outcome::Failed(failure));
+                        }
+                        handle.ended(exit.name.as_str().into(), exit.why).await?;
+                    }
+                    _ = look.tick() => {
+                        if let Some(failure) = processes.look(&handle.workers().await?) {
+                            return Ok(Outcome::Failed(failure));
+                        }
+                    }
+                    () = signals.next() => {
+                        interrupts += 1;
+                        if interrupts == 2 {
+                            let reason = "killed: what was not in a checkpoint is lost".into();
+                            return Ok(Outcome::Stopped { reason });
+                        }
+                        pause(&handle, &job, &screen).await?;
+                    }
+                    ended = &mut engine, if stopped.is_none() => {
+                        stopped = Some(ended);
+                        return Err(ControlError::Stopped);
+                    }
+                }
+            }
+        }
+        .await;
+        let clean = interrupts < 2 && matches!(ended, Ok(Outcome::Succeeded | Outcome::Stopped { .. }));
+        processes.end(if clean { GRACE } else { Duration::ZERO }).await;
         screen.close();
-        let outcome = ended?;
+        let outcome = match ended {
+            // It has ended, and knows why.
+            Err(ControlError::Stopped) => {
+                let why = match stopped {
+                    Some(why) => why,
+                    None => engine.await,
+                };
+                return Err(match why {
+                    Ok(Err(why)) => why,
+                    _ => ControlError::Stopped,
+                });
+            }
+            ended => ended?,
+        };
         if let Outcome::Failed(failure) = &outcome {
             screen.failed(failure);
         }
         Ok(Ran { outcome, results })
+    }
+}
+
+/// The first Ctrl-C.
+async fn pause(handle: &Handle, job: &JobName, screen: &Screen) -> Result<(), ControlError> {
+    let trains = handle.board().job(job).is_some_and(|view| view.job.phase == Phase::Running);
+    if trains {
+        screen.say("stopping: finishing the step and writing a checkpoint (Ctrl-C again to kill)");
+    }
+    match handle.ask(Verb::Pause(job.clone())).await? {
+        Ok(_) => Ok(()),
+        // It is over already: that is seen at once.
+        Err(_) => Ok(()),
+    }
+}
+
+/// One machine, one job: nobody to be patient with.
+fn policy() -> Policy {
+    Policy { idle_heartbeat: Duration::from_millis(500), ..Policy::default() }
+}
+
+fn outcome(view: &View) -> Option<Outcome> {
+    let job = &view.job;
+    match job.phase {
+        Phase::Succeeded => Some(Outcome::Succeeded),
+        Phase::Failed => job.failure.clone().map(Outcome::Failed),
+        Phase::Paused | Phase::Cancelled => Some(Outcome::Stopped { reason: job.reason.clone() }),
+        _ => None,
     }
 }
 

@@ -14,6 +14,8 @@
 //!   | task_done | task_failed ----------------------> |
 //! ```
 //!
+//! What people ask a coordinator is the service [`v1::jobs_server::Jobs`]: submit, list, cancel, …
+//!
 //! The `.proto` files under `proto/` are the reference; the types of [`v1`] are generated from
 //! them when the crate is built. Every message about a task carries the task's generation, and
 //! whoever receives an older one than it knows refuses it.
@@ -23,6 +25,12 @@
 pub mod v1 {
     tonic::include_proto!("twinspire.v1");
 }
+
+/// The protocol's descriptors, for server reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/twinspire.bin"));
+
+/// The metadata key under which an error's stable code travels.
+pub const CODE_KEY: &str = "twinspire-code";
 
 use v1::{coordinator_message, worker_message};
 

@@ -68,6 +68,7 @@ pub(crate) fn measure(
     let mut done = 0;
     let mut without_history = 0;
     while let Some(batch) = reader.next()? {
+        task.go_on()?;
         without_history += batch.without_history.len() as u64;
         done = batch.rows.iter().map(|row| row + 1 - mine.start).max().unwrap_or(done).max(done);
         retrieval.add(&held_out(batch, task.spec.evaluate.seen));

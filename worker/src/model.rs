@@ -55,8 +55,8 @@ impl Loaded {
         let group = Group::meet(task)?;
         let collective = Arc::clone(&group.collective);
 
-        let dataset = task.runtime.block_on(Dataset::open(Location::parse(&task.assign.dataset_uri)?))?;
-        let items = task.runtime.block_on(dataset.items())?;
+        let dataset = task.block_on(Dataset::open(Location::parse(&task.assign.dataset_uri)?))??;
+        let items = task.block_on(dataset.items())??;
         let plan = Plan::new(dataset.manifest(), PlanSettings::of(&task.spec))?;
         let total_steps = total_steps(&task.spec, &plan);
         let (spec, manifest) = (&task.spec, dataset.manifest());
@@ -81,12 +81,12 @@ impl Loaded {
     /// Puts the towers where a checkpoint was; `None` when there is none. Rank 0 chooses which,
     /// so that all ranks take the same.
     pub(crate) fn restore(&mut self, task: &Task, wanted: Wanted) -> Result<Option<Found>, TaskError> {
-        let mut chosen = if task.is_first() { task.runtime.block_on(self.choose(wanted))? } else { None };
+        let mut chosen = if task.is_first() { task.block_on(self.choose(wanted))?? } else { None };
         let mut step = Tensor::from(chosen.as_ref().map_or(-1, |restored| restored.manifest.step.0 as i64));
         self.collective.broadcast(&mut step, 0)?;
         let step = step.int64_value(&[]);
         if chosen.is_none() && step >= 0 {
-            chosen = task.runtime.block_on(self.checkpoints.restore(Which::Step(Step(step as u64))))?;
+            chosen = task.block_on(self.checkpoints.restore(Which::Step(Step(step as u64))))??;
         }
         let Some(Restored { manifest, tensors, skipped }) = chosen else { return Ok(None) };
         self.refuse_strangers(task, &manifest)?;

@@ -25,7 +25,7 @@ pub(crate) fn run(task: &Task) -> Result<Prepared, TaskError> {
             reporter.report(|| as_message(&progress));
         }
     };
-    let prepared = task.runtime.block_on(twinspire_prepare::prepare(&task.spec, &runs, tell))?;
+    let prepared = task.block_on(twinspire_prepare::prepare(&task.spec, &runs, tell))??;
     Ok(Prepared {
         dataset_uri: prepared.location.uri().to_owned(),
         fingerprint: prepared.manifest.fingerprint,

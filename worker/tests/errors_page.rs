@@ -25,7 +25,13 @@ const SECTIONS: [(&str, &[Codes]); 5] = [
     ("Training (TW4xxx)", &[twinspire_towers::CODES, twinspire_collective::CODES]),
     (
         "Coordinator, workers and their store (TW5xxx)",
-        &[twinspire_coordinator::CODES, twinspire_worker::CODES, twinspire_store::CODES],
+        &[
+            twinspire_coordinator::CODES,
+            twinspire_control::CODES,
+            twinspire_processes::CODES,
+            twinspire_worker::CODES,
+            twinspire_store::CODES,
+        ],
     ),
 ];
 

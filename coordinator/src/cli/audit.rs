@@ -9,7 +9,7 @@ use twinspire_dataset::{Dataset, Plan, PlanSettings, audit};
 use twinspire_storage::Location;
 
 use super::{CliError, Output, out, source::JobArgs};
-use crate::{display::number, shell::Places};
+use crate::{display::number, service::Places};
 
 /// Prove from the records of training that every row was trained exactly once an epoch.
 #[derive(Debug, Args)]

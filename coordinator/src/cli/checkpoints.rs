@@ -10,7 +10,7 @@ use twinspire_storage::Location;
 use super::{CliError, Output, out, source::JobArgs};
 use crate::{
     display::{clock, number},
-    shell::Places,
+    service::Places,
 };
 
 /// List a job's checkpoints.

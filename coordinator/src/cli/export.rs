@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::json;
+use twinspire_control::{Pool, Stage, TaskResult};
 
 use super::{CliError, Output, failure::exit_of, out, source::JobArgs};
 use crate::{
-    core::{Generation, Outcome, Split, Stage, TaskResult},
     display::number,
-    local::Run,
-    shell::{Keep, Places},
+    local::{Outcome, Run},
+    service::{Places, Records},
 };
 
 /// Write a trained job's embeddings and weights.
@@ -39,11 +39,11 @@ impl Export {
         let run = Run {
             spec: &spec,
             workers: 1,
-            plan: vec![Stage::Prepare, Stage::Export],
-            generation: Generation(0),
-            checkpoint_step: self.step,
-            split: Split::Test,
-            keep: Keep::nothing(),
+            plan: vec![Stage::Prepare, Stage::Export { step: self.step }],
+            generation: 0,
+            checkpoint: None,
+            records: Records::nothing(),
+            pool: Pool::default(),
         };
         let ran = run.run().await?;
         match ran.outcome {

@@ -2,11 +2,9 @@
 
 use std::fmt::Display;
 
-use crate::{
-    ControlError,
-    core::{Failure, FailureKind},
-    display::note,
-};
+use twinspire_control::{Failure, FailureKind};
+
+use crate::{ControlError, display::note};
 
 /// An error with its exit code.
 #[derive(Debug)]
@@ -34,6 +32,21 @@ pub(crate) fn exit_of(failure: &Failure) -> u8 {
     match failure.kind {
         FailureKind::BadInput => 2,
         FailureKind::LostPeer | FailureKind::Storage | FailureKind::Internal => 1,
+    }
+}
+
+/// The exit code of a job that failed, by what a coordinator says.
+pub(crate) fn exit_of_kind(kind: twinspire_proto::v1::FailureKind) -> u8 {
+    match kind {
+        twinspire_proto::v1::FailureKind::BadInput => 2,
+        _ => 1,
+    }
+}
+
+/// What a coordinator said no with.
+impl From<tonic::Status> for CliError {
+    fn from(status: tonic::Status) -> CliError {
+        ControlError::from(status).into()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,13 +13,15 @@ use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_job::{JobSpec, fingerprint, resume_conflicts};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, evaluate::ReportFile, failure::exit_of, out, source};
+use twinspire_control::{Phase, Pool, TaskResult};
+use twinspire_store::{Embedded, StoreError};
+
+use super::{CliError, Output, failure::exit_of, out, source};
 use crate::{
     ControlError,
-    core::{Generation, Outcome, Phase, Split, Stage, TaskResult},
     display::{duration, note, number},
-    local::{Run, workers},
-    shell::{Keep, Places, Saved},
+    local::{Outcome, Run, workers},
+    service::{Places, Records, ReportFile, Saved, plan},
 };
 
 /// Run a job on this machine: prepare, train, evaluate, export.
@@ -54,42 +57,42 @@ impl Local {
         let workers = workers(spec, self.workers)?;
         let places = Places::of(spec);
         // Held until the end: nobody else runs this job here meanwhile.
-        let mut keep = Keep::open(&places, &spec.name).await?;
+        let mut records = open(&places, &spec.name).await?;
         let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
 
+        let pool = match records.pool().await {
+            Err(ControlError::BadRecord { .. }) if self.fresh => Pool::default(),
+            pool => pool?,
+        };
+        let mut saved = match records.job(&spec.name).await {
+            // Whatever it says is about to be forgotten.
+            Err(ControlError::BadRecord { .. }) if self.fresh => None,
+            saved => saved?,
+        };
         if self.fresh {
-            start_over(spec, &places, &checkpoints, &mut keep).await?;
+            start_over(spec, &places, &checkpoints, saved.take().as_ref()).await?;
+            // Last: were this to be interrupted, it could be said again.
+            records.forget(&spec.name).await?;
         }
+        let there = checkpoints.list().await?;
         let mut generation = checkpoints.highest_generation().await?.map_or(0, |generation| generation.0);
-        if let Some(Saved { spec: earlier, record }) = keep.saved() {
+        if let Some(Saved { spec: earlier, job }) = &saved {
             // A run that never came to a checkpoint, for a mistake in the job file perhaps, leaves
             // nothing that another job could not go on from.
-            if !checkpoints.list().await?.is_empty() {
+            if !there.is_empty() {
                 refuse_changes(earlier, spec)?;
-                if record.phase == Phase::Succeeded && is_same_work(earlier, spec) {
+                if job.phase == Phase::Succeeded && is_same_work(earlier, spec) {
                     finished(spec, &places, self.output)?;
                     return Ok(ExitCode::SUCCESS);
                 }
             }
-            generation = generation.max(record.generation.0);
+            generation = generation.max(job.generation.0);
         }
         source::record(&places, spec)?;
-        keep.begin(spec, Generation(generation)).await?;
+        records.forget_events(&spec.name).await?;
 
-        let mut plan = vec![Stage::Prepare, Stage::Train, Stage::Evaluate];
-        let export = &spec.export;
-        if export.item_embeddings || export.user_embeddings || export.weights || export.torchscript {
-            plan.push(Stage::Export);
-        }
-        let run = Run {
-            spec,
-            workers,
-            plan,
-            generation: Generation(generation),
-            checkpoint_step: None,
-            split: Split::Test,
-            keep,
-        };
+        let checkpoint = there.iter().map(|checkpoint| checkpoint.step.0).max();
+        let run = Run { spec, workers, plan: plan(spec), generation, checkpoint, records, pool };
         let ran = run.run().await?;
         // Whatever becomes of the export.
         let evaluation = keep_evaluation(&places, &ran.results).await?;
@@ -112,15 +115,26 @@ impl Local {
     }
 }
 
+/// The job's state file, which only one coordinator at a time can have open.
+async fn open(places: &Places, job: &str) -> Result<Records, ControlError> {
+    match Embedded::open(&places.state_file()).await {
+        Ok(store) => Ok(Records::over(Arc::new(store))),
+        Err(error @ StoreError::InUse { .. }) => {
+            Err(ControlError::Busy { job: job.into(), why: error.to_string() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// `--fresh`: says what goes, and removes it.
 async fn start_over(
     spec: &JobSpec,
     places: &Places,
     checkpoints: &CheckpointStore,
-    keep: &mut Keep,
+    saved: Option<&Saved>,
 ) -> Result<(), CliError> {
     let there = checkpoints.list().await?.len();
-    if there == 0 && keep.saved().is_none() {
+    if there == 0 && saved.is_none() {
         return Ok(());
     }
     note(format_args!(
@@ -131,7 +145,7 @@ async fn start_over(
         places.run,
     ));
     // A place that the job file names may hold other jobs' checkpoints too: those stay.
-    let others = others_checkpoints(spec, checkpoints, keep.saved()).await?;
+    let others = others_checkpoints(spec, checkpoints, saved).await?;
     for directory in checkpoints.location().list_dirs().await? {
         let step = directory.strip_prefix("step-").and_then(|step| step.parse::<u64>().ok());
         if step.is_some_and(|step| !others.contains(&step)) {
@@ -151,8 +165,6 @@ async fn start_over(
             run.delete(&entry.name).await?;
         }
     }
-    // Last: were this to be interrupted, it could be said again.
-    keep.forget().await?;
     Ok(())
 }
 

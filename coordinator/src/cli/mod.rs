@@ -13,19 +13,31 @@ mod dataset;
 mod evaluate;
 mod export;
 mod failure;
+mod follow;
 mod generate;
+mod history;
+mod list;
 mod local;
 mod out;
+mod paths;
+mod pool;
 mod prepare;
+mod serve;
+mod server;
+mod show;
 mod source;
+mod status;
+mod steer;
+mod submit;
 mod validate;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use failure::CliError;
+use steer::Ask;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,6 +47,10 @@ Examples:
   coordinator local demo/job.yaml --workers 2 --set train.epochs=20
   coordinator checkpoints demo                 what can be resumed from
   coordinator evaluate demo --split validation
+
+  coordinator serve                            take jobs on, for workers anywhere
+  coordinator submit demo/job.yaml --follow
+  coordinator list
 
 Exit codes: 0 done, 1 failed while running, 2 the job file, the data or the command is wrong,
 130 stopped (the same command again goes on).";
@@ -68,6 +84,47 @@ enum Verb {
     Checkpoints(checkpoints::Checkpoints),
     /// Prove from the records of training that every row was trained exactly once an epoch.
     Audit(audit::Audit),
+
+    /// Run a coordinator that takes on jobs and leases them to workers.
+    Serve(serve::Serve),
+    /// Give a job to a coordinator.
+    Submit(submit::Submit),
+    /// List the jobs of a coordinator.
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Show how a job is doing.
+    Status(status::Status),
+    /// Show a job with everything it was submitted with, and its history.
+    Describe(status::Describe),
+    /// Say why a job is where it is.
+    Explain(status::Explain),
+    /// Show what happened to a job, in order.
+    Events(history::Events),
+    /// Show what a job's workers logged.
+    Logs(history::Logs),
+    /// End jobs for good; training writes a checkpoint first. Asked again, at once.
+    Cancel(steer::Steer),
+    /// Stop jobs and keep their places; training writes a checkpoint first.
+    Pause(steer::Steer),
+    /// Go on with paused jobs.
+    Resume(steer::Steer),
+    /// Try failed or cancelled jobs again, from their newest checkpoints.
+    Retry(steer::Steer),
+    /// Forget jobs that are over; their files stay.
+    Delete(steer::Steer),
+    /// Move a job in the queue.
+    Priority(steer::Priority),
+    /// List the workers of a coordinator.
+    Workers(pool::Workers),
+    /// Give workers no more tasks; training goes on without them.
+    Drain(pool::Drain),
+    /// Give drained workers tasks again.
+    Undrain(pool::Drain),
+    /// Write shell completions: `coordinator completions bash > /etc/bash_completion.d/coordinator`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// How results are written to standard output.
@@ -115,6 +172,29 @@ async fn run(verb: Verb) -> Result<ExitCode, CliError> {
         Verb::Export(verb) => verb.run().await,
         Verb::Checkpoints(verb) => verb.run().await,
         Verb::Audit(verb) => verb.run().await,
+        Verb::Serve(verb) => verb.run().await,
+        Verb::Submit(verb) => verb.run().await,
+        Verb::List(verb) => verb.run().await,
+        Verb::Status(verb) => verb.run().await,
+        Verb::Describe(verb) => verb.run().await,
+        Verb::Explain(verb) => verb.run().await,
+        Verb::Events(verb) => verb.run().await,
+        Verb::Logs(verb) => verb.run().await,
+        Verb::Cancel(verb) => verb.run(Ask::Cancel).await,
+        Verb::Pause(verb) => verb.run(Ask::Pause).await,
+        Verb::Resume(verb) => verb.run(Ask::Resume).await,
+        Verb::Retry(verb) => verb.run(Ask::Retry).await,
+        Verb::Delete(verb) => verb.run(Ask::Delete).await,
+        Verb::Priority(verb) => verb.run().await,
+        Verb::Workers(verb) => verb.run().await,
+        Verb::Drain(verb) => verb.run(true).await,
+        Verb::Undrain(verb) => verb.run(false).await,
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "coordinator", &mut script);
+            out::text(String::from_utf8_lossy(&script))?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use twinspire_control::{Pool, Stage, TaskResult};
 use twinspire_dataset::Dataset;
 use twinspire_storage::Location;
 
 use super::{CliError, Output, dataset::show, failure::exit_of, source::FileArgs};
 use crate::{
-    core::{Generation, Outcome, Split, Stage, TaskResult},
-    local::Run,
-    shell::Keep,
+    local::{Outcome, Run},
+    service::Records,
 };
 
 /// Only turn the job's log into a dataset.
@@ -36,10 +36,10 @@ impl Prepare {
             spec: job.spec(),
             workers: 1,
             plan: vec![Stage::Prepare],
-            generation: Generation(0),
-            checkpoint_step: None,
-            split: Split::Test,
-            keep: Keep::nothing(),
+            generation: 0,
+            checkpoint: None,
+            records: Records::nothing(),
+            pool: Pool::default(),
         };
         let ran = run.run().await?;
         match ran.outcome {

@@ -6,7 +6,7 @@ use clap::Args;
 use twinspire_job::{JobFile, JobSpec, Override};
 
 use super::CliError;
-use crate::{ControlError, shell::Places};
+use crate::{ControlError, service::Places};
 
 /// A job file.
 #[derive(Clone, Debug, Args)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::format::{duration, number};
-use crate::core::{Progress, Started, Training, Validated};
+use twinspire_control::{Progress, Started, Training, Validated};
 
 /// All that the progress line of training is made of.
 #[derive(Clone, Debug, Default)]

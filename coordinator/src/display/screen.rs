@@ -7,15 +7,13 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use twinspire_control::{Failure, FailureKind, Notice, Phase, Progress, Started, TaskResult, WorkerName};
+use twinspire_processes::tail;
 
 use super::{
     format::{clock, number},
     line::Line,
     note::note,
-};
-use crate::{
-    core::{Failure, FailureKind, Notice, Phase, Progress, Started, TaskResult},
-    shell::tail,
 };
 
 /// Between two plain progress lines.
@@ -34,7 +32,7 @@ pub struct Screen {
     line: Line,
     last: Option<Phase>,
     /// Worker and code of the failure whose log was shown last, since the job last got further.
-    told: Option<(Option<String>, String)>,
+    told: Option<(Option<WorkerName>, String)>,
 }
 
 impl Screen {
@@ -100,11 +98,9 @@ impl Screen {
                     0 => String::new(),
                     seconds => format!(" in {seconds} s"),
                 };
-                self.say(&format!(
-                    "starting the workers again{pause} (retry {retry} of {of} without progress)"
-                ));
+                self.say(&format!("trying again{pause} (retry {retry} of {of} without progress)"));
             }
-            Notice::Stopping { reason } => self.say(&format!("stopping: {reason} (Ctrl-C again to kill)")),
+            Notice::Assigned { .. } | Notice::Stopping { .. } => {}
             Notice::Done(result) => {
                 self.told = None;
                 self.done(result);

@@ -38,9 +38,9 @@ pub(super) fn items(
     let mut file = EmbeddingFile::create(place, name, "item_id", embeddings.size()[1])?;
     for (chunk, ids) in ids.chunks(ROWS).enumerate() {
         let rows = embeddings.narrow(0, (chunk * ROWS) as i64, ids.len() as i64);
-        task.runtime.block_on(file.write(ids, &rows))?;
+        task.block_on(file.write(ids, &rows))??;
     }
-    task.runtime.block_on(file.close())
+    task.block_on(file.close())?
 }
 
 /// Writes `user_id, embedding`: of every user after its newest action, in dataset order by batch.
@@ -61,7 +61,7 @@ pub(super) fn users(
     while let Some(batch) = reader.next()? {
         if batch.tokens.users() > 0 {
             let embeddings = model.encode_users(&batch.tokens, items); // [users, dim]
-            task.runtime.block_on(file.write(&batch.user_ids, &embeddings))?;
+            task.block_on(file.write(&batch.user_ids, &embeddings))??;
         }
         done += batch.rows.len() as u64;
         progress.report(|| Progress {
@@ -72,7 +72,7 @@ pub(super) fn users(
             training: None,
         });
     }
-    task.runtime.block_on(file.close())
+    task.block_on(file.close())?
 }
 
 /// A file that is there when it is closed, and not before.

@@ -44,7 +44,7 @@ pub(crate) fn run(task: &Task) -> Result<Exported, TaskError> {
     }
     if wanted.weights {
         say(&task.link, "writing weights");
-        task.runtime.block_on(weights::write(&place, WEIGHTS, loaded.trainer.model()))?;
+        task.block_on(weights::write(&place, WEIGHTS, loaded.trainer.model()))??;
         files.push(WEIGHTS.into());
     }
     if wanted.torchscript {

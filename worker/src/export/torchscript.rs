@@ -45,9 +45,9 @@ fn write_by_way_of(
         traced.prove(&path)?;
         inputs.insert((*name).into(), serde_json::json!({ "inputs": traced.inputs }));
         let bytes = std::fs::read(&path).map_err(local)?;
-        task.runtime.block_on(place.put(name, bytes))?;
+        task.block_on(place.put(name, bytes))??;
     }
     let described = format!("{:#}\n", serde_json::Value::Object(inputs));
-    task.runtime.block_on(place.put(INPUTS, described.into_bytes()))?;
+    task.block_on(place.put(INPUTS, described.into_bytes()))??;
     Ok([ITEM_TOWER, USER_TOWER, INPUTS].map(String::from).into())
 }

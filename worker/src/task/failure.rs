@@ -47,6 +47,36 @@ impl TaskError {
         )
     }
 
+    /// The coordinator told the worker to let go of the task.
+    pub(crate) fn given_up() -> TaskError {
+        TaskError::new("TW5211", FailureKind::Internal, "the task was given up, as the coordinator said")
+    }
+
+    /// The order to commit the last checkpoint did not come.
+    pub(crate) fn no_commit(step: u64, waited: Duration) -> TaskError {
+        let minutes = waited.as_secs() / 60;
+        TaskError::new(
+            "TW5210",
+            FailureKind::Storage,
+            format_args!(
+                "all of the checkpoint of step {step} that is this worker's is written, but within {minutes} minutes \
+                 the coordinator did not say that all of it is"
+            ),
+        )
+    }
+
+    /// Nor before newer checkpoints were begun.
+    pub(crate) fn overtaken(step: u64) -> TaskError {
+        TaskError::new(
+            "TW5210",
+            FailureKind::Storage,
+            format_args!(
+                "newer ones than the checkpoint of step {step} were begun, and the coordinator had not said \
+                 that all of it was written"
+            ),
+        )
+    }
+
     /// Rank 0 did not say where to meet.
     pub(crate) fn nobody_there(waited: Duration) -> TaskError {
         let seconds = waited.as_secs();

@@ -30,7 +30,13 @@ impl Group {
                 .say(Body::RendezvousReady(RendezvousReady { host: address.clone(), port: port.into() }));
             (Rendezvous::new(address, port), Some(host))
         } else {
-            let there = task.orders.rendezvous(timeout).ok_or_else(|| TaskError::nobody_there(timeout))?;
+            // Without a coordinator nobody can say: only time with one counts.
+            let there = task.block_on(async {
+                tokio::select! {
+                    there = task.orders.rendezvous() => Ok(there),
+                    () = task.link.connected_for(timeout) => Err(TaskError::nobody_there(timeout)),
+                }
+            })??;
             let port = u16::try_from(there.port).map_err(|why| TaskError::protocol("port", why))?;
             (Rendezvous::new(there.host, port), None)
         };

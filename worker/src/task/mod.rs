@@ -1,8 +1,8 @@
 //! One leased task, on a thread of its own.
 //!
 //! ```text
-//! session (tokio)  -- orders: stop, rendezvous, commit -->  task thread (tensors, blocking)
-//!                  <-- outbox: progress, parts, result ---
+//! session (tokio)  -- orders: stop, abort, rendezvous, commit -->  task thread (tensors, blocking)
+//!                  <-- voice: progress, parts, result -----------
 //! ```
 
 mod failure;
@@ -14,57 +14,50 @@ use std::{
     net::IpAddr,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Handle, sync::mpsc};
+use tokio::runtime::Handle;
 use twinspire_job::JobSpec;
-use twinspire_proto::{
-    from_worker,
-    v1::{
-        Assign, Places, Progress, TaskDone, TaskKind, WorkerMessage, coordinator_message::Body as Order,
-        task_done, worker_message::Body,
-    },
+use twinspire_proto::v1::{
+    Assign, Membership, Places, Progress, TaskDone, TaskKind, coordinator_message::Body as Order, task_done,
+    worker_message::Body,
 };
 
 pub(crate) use failure::TaskError;
 pub(crate) use group::Group;
 pub(crate) use orders::{Commit, Control, Orders};
 
-/// Where a worker's messages go out.
-pub(crate) type Outbox = mpsc::UnboundedSender<WorkerMessage>;
+use crate::{job_log::JobLog, voice::Voice};
 
 /// Between two progress reports.
 const PROGRESS_EVERY: Duration = Duration::from_millis(300);
 
-/// A running task, as the session sees it.
+/// What is done with a task.
+pub(crate) type Work = Arc<dyn Fn(&Task) -> Result<task_done::Result, TaskError> + Send + Sync>;
+
+/// A task that was started, as the session sees it.
 pub(crate) struct Running {
-    pub(crate) generation: u64,
     orders: orders::Sender,
-    thread: JoinHandle<()>,
-    reported: Arc<AtomicBool>,
 }
 
 impl Running {
-    /// Not from the moment it reports its result: the next task may be assigned on the strength of
-    /// the report, before this one's thread is quite gone.
-    pub(crate) fn is_alive(&self) -> bool {
-        !self.reported.load(Ordering::Acquire) && !self.thread.is_finished()
-    }
-
     pub(crate) fn tell(&self, order: Order) {
         self.orders.tell(order);
+    }
+
+    /// Has the task end as soon as it can.
+    pub(crate) fn abort(&self) {
+        self.orders.abort();
     }
 }
 
 /// What a task knows of itself.
 pub(crate) struct Task {
     pub(crate) generation: u64,
+    /// Workers on this machine, this one included, when that is known.
+    pub(crate) beside: Option<u32>,
     pub(crate) assign: Assign,
     pub(crate) spec: JobSpec,
     pub(crate) places: Places,
@@ -88,23 +81,52 @@ impl Task {
     pub(crate) fn threads(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
         match self.spec.train.threads {
-            0 => (cores / self.assign.world.max(1)).max(1),
+            0 => {
+                let world = self.assign.world;
+                (cores / self.beside.map_or(world, |beside| beside.min(world)).max(1)).max(1)
+            }
             threads => threads,
         }
+    }
+
+    /// Runs a future on this thread, to its end or until the task is given up.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> Result<F::Output, TaskError> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.orders.aborted() => Err(TaskError::given_up()),
+                outcome = future => Ok(outcome),
+            }
+        })
+    }
+
+    /// Fails once the task is given up: for loops that wait for nobody.
+    pub(crate) fn go_on(&self) -> Result<(), TaskError> {
+        if self.orders.is_aborted() { Err(TaskError::given_up()) } else { Ok(()) }
     }
 }
 
 /// The task's side of the session.
 #[derive(Clone)]
 pub(crate) struct Link {
-    generation: u64,
-    outbox: Outbox,
+    part: Membership,
+    voice: Voice,
 }
 
 impl Link {
-    /// Says something about this task. When nobody listens any more the process is about to end.
+    /// Says something about this task; whether or not a coordinator listens now.
     pub(crate) fn say(&self, body: Body) {
-        let _ = self.outbox.send(from_worker(self.generation, body));
+        self.voice.say(&self.part, body);
+    }
+
+    /// Whether a coordinator listens.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.voice.is_connected()
+    }
+
+    /// Waits until a coordinator has listened for `span` without interruption from now on.
+    pub(crate) async fn connected_for(&self, span: Duration) {
+        self.voice.connected_for(span).await;
     }
 }
 
@@ -132,33 +154,41 @@ impl Reporter {
     }
 }
 
-/// Starts a task.
-pub(crate) fn start(
-    generation: u64,
-    assign: Assign,
-    host: IpAddr,
-    outbox: Outbox,
-    runtime: Handle,
-) -> std::io::Result<Running> {
+/// What it takes to start a task.
+pub(crate) struct Start {
+    pub(crate) part: Membership,
+    pub(crate) assign: Assign,
+    pub(crate) host: IpAddr,
+    pub(crate) beside: Option<u32>,
+    pub(crate) voice: Voice,
+    pub(crate) log: JobLog,
+    pub(crate) work: Work,
+    pub(crate) runtime: Handle,
+}
+
+/// Starts a task. Its thread says how it ended.
+pub(crate) fn start(start: Start) -> std::io::Result<Running> {
     let (sender, orders) = orders::channel();
-    let link = Link { generation, outbox };
+    let (link, log) = (Link { part: start.part.clone(), voice: start.voice.clone() }, start.log.clone());
     tracing::info!(
-        generation,
-        job = assign.job,
-        kind = assign.kind().as_str_name(),
-        rank = assign.rank,
-        world = assign.world,
-        lanes = ?(assign.first_lane..assign.end_lane),
+        generation = start.part.generation,
+        job = start.assign.job,
+        kind = start.assign.kind().as_str_name(),
+        rank = start.assign.rank,
+        world = start.assign.world,
+        lanes = ?(start.assign.first_lane..start.assign.end_lane),
         "assigned"
     );
-    let reported = Arc::new(AtomicBool::new(false));
-    let about_to_report = Arc::clone(&reported);
-    let thread = std::thread::Builder::new().name("task".into()).spawn(move || {
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| run(generation, assign, host, link.clone(), orders, runtime)))
-                .unwrap_or_else(|panic| Err(TaskError::panic(what_it_said(panic.as_ref()))));
-        about_to_report.store(true, Ordering::Release);
-        link.say(match outcome {
+    std::thread::Builder::new().name("task".into()).spawn(move || {
+        let generation = start.part.generation;
+        let aborted = orders.token();
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(start, link.clone(), orders)))
+            .unwrap_or_else(|panic| Err(TaskError::panic(what_it_said(panic.as_ref()))));
+        let end = match outcome {
+            _ if aborted.is_cancelled() => {
+                tracing::info!(generation, "let go of the task");
+                Body::TaskFailed(TaskError::given_up().into())
+            }
             Ok(result) => {
                 tracing::info!(generation, "done");
                 Body::TaskDone(TaskDone { result: Some(result) })
@@ -167,29 +197,30 @@ pub(crate) fn start(
                 tracing::error!(generation, code = error.code, "{}", error.message);
                 Body::TaskFailed(error.into())
             }
-        });
+        };
+        // Once the end is said another task may come, with a log of its own.
+        log.end();
+        link.say(end);
     })?;
-    Ok(Running { generation, orders: sender, thread, reported })
+    Ok(Running { orders: sender })
 }
 
-fn run(
-    generation: u64,
-    assign: Assign,
-    host: IpAddr,
-    link: Link,
-    orders: Orders,
-    runtime: Handle,
-) -> Result<task_done::Result, TaskError> {
+fn run(start: Start, link: Link, orders: Orders) -> Result<task_done::Result, TaskError> {
+    let Start { part, assign, host, beside, work, runtime, .. } = start;
     let spec: JobSpec =
         serde_json::from_str(&assign.spec_json).map_err(|why| TaskError::protocol("spec", why))?;
     let places = assign.places.clone().ok_or_else(|| TaskError::protocol("places", "missing"))?;
-    let kind = assign.kind();
-    let task = Task { generation, assign, spec, places, host, link, orders, runtime };
-    match kind {
-        TaskKind::Prepare => crate::prepare::run(&task).map(task_done::Result::Prepared),
-        TaskKind::Train => crate::train::run(&task).map(task_done::Result::Trained),
-        TaskKind::Evaluate => crate::evaluate::run(&task).map(task_done::Result::Evaluated),
-        TaskKind::Export => crate::export::run(&task).map(task_done::Result::Exported),
+    let generation = part.generation;
+    work(&Task { generation, beside, assign, spec, places, host, link, orders, runtime })
+}
+
+/// The work of a real worker.
+pub(crate) fn perform(task: &Task) -> Result<task_done::Result, TaskError> {
+    match task.assign.kind() {
+        TaskKind::Prepare => crate::prepare::run(task).map(task_done::Result::Prepared),
+        TaskKind::Train => crate::train::run(task).map(task_done::Result::Trained),
+        TaskKind::Evaluate => crate::evaluate::run(task).map(task_done::Result::Evaluated),
+        TaskKind::Export => crate::export::run(task).map(task_done::Result::Exported),
         TaskKind::Unspecified => Err(TaskError::protocol("kind", "not one this version knows")),
     }
 }

@@ -1,14 +1,12 @@
 //! What a running task is told.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use twinspire_proto::v1::{CommitCheckpoint, Rendezvous, coordinator_message::Body as Order};
 
 /// The control word: what a rank wants done after the step. It travels with the step's reduced
@@ -52,8 +50,9 @@ pub(crate) struct Commit {
 /// The session's end.
 pub(crate) struct Sender {
     stop: Arc<AtomicU64>,
-    rendezvous: mpsc::Sender<Rendezvous>,
-    commits: tokio::sync::mpsc::UnboundedSender<Commit>,
+    aborted: CancellationToken,
+    rendezvous: watch::Sender<Option<Rendezvous>>,
+    commits: mpsc::UnboundedSender<Commit>,
 }
 
 impl Sender {
@@ -62,33 +61,47 @@ impl Sender {
         match order {
             Order::StopAfterStep(stop) => {
                 let checkpoint = if stop.checkpoint { Control::CHECKPOINT } else { Control::GO_ON };
-                self.stop.fetch_or(Control::STOP.and(checkpoint).word(), Ordering::Relaxed);
+                self.stop(Control::STOP.and(checkpoint));
             }
             Order::Rendezvous(rendezvous) => {
-                let _ = self.rendezvous.send(rendezvous);
+                self.rendezvous.send_replace(Some(rendezvous));
             }
             Order::CommitCheckpoint(CommitCheckpoint { step, part_json }) => {
                 let _ = self.commits.send(Commit { step, parts: part_json });
             }
+            Order::Abort(_) => self.abort(),
             Order::Welcome(_) | Order::Assign(_) | Order::Shutdown(_) => {}
         }
+    }
+
+    /// Training stops at the next step boundary, so that ranks that are well end together, none in
+    /// a collective that the others have left. Everything else stops where it is.
+    pub(super) fn abort(&self) {
+        self.stop(Control::STOP);
+        self.aborted.cancel();
+    }
+
+    fn stop(&self, how: Control) {
+        self.stop.fetch_or(how.word(), Ordering::Relaxed);
     }
 }
 
 /// The task's end.
 pub(crate) struct Orders {
     stop: Arc<AtomicU64>,
-    rendezvous: mpsc::Receiver<Rendezvous>,
-    commits: std::cell::Cell<Option<tokio::sync::mpsc::UnboundedReceiver<Commit>>>,
+    aborted: CancellationToken,
+    rendezvous: watch::Receiver<Option<Rendezvous>>,
+    commits: std::cell::Cell<Option<mpsc::UnboundedReceiver<Commit>>>,
 }
 
 pub(super) fn channel() -> (Sender, Orders) {
     let stop = Arc::new(AtomicU64::new(Control::GO_ON.word()));
-    let (rendezvous, meet) = mpsc::channel();
-    let (commits, commit) = tokio::sync::mpsc::unbounded_channel();
+    let aborted = CancellationToken::new();
+    let (rendezvous, meet) = watch::channel(None);
+    let (commits, commit) = mpsc::unbounded_channel();
     (
-        Sender { stop: Arc::clone(&stop), rendezvous, commits },
-        Orders { stop, rendezvous: meet, commits: std::cell::Cell::new(Some(commit)) },
+        Sender { stop: Arc::clone(&stop), aborted: aborted.clone(), rendezvous, commits },
+        Orders { stop, aborted, rendezvous: meet, commits: std::cell::Cell::new(Some(commit)) },
     )
 }
 
@@ -98,13 +111,36 @@ impl Orders {
         Control::from_word(self.stop.load(Ordering::Relaxed))
     }
 
-    /// Where rank 0 listens.
-    pub(crate) fn rendezvous(&self, within: Duration) -> Option<Rendezvous> {
-        self.rendezvous.recv_timeout(within).ok()
+    /// Whether the task was given up.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.is_cancelled()
+    }
+
+    /// Waits until the task is given up.
+    pub(crate) async fn aborted(&self) {
+        self.aborted.cancelled().await;
+    }
+
+    /// What tells, after the task too, whether it was given up.
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.aborted.clone()
+    }
+
+    /// Where rank 0 listens, once it is known. When the session is gone nobody will ever say.
+    pub(crate) async fn rendezvous(&self) -> Rendezvous {
+        let mut rendezvous = self.rendezvous.clone();
+        loop {
+            if let Some(there) = rendezvous.borrow_and_update().clone() {
+                return there;
+            }
+            if rendezvous.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// The orders to commit, for the one who commits; the second time there is nothing to take.
-    pub(crate) fn take_commits(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Commit>> {
+    pub(crate) fn take_commits(&self) -> Option<mpsc::UnboundedReceiver<Commit>> {
         self.commits.take()
     }
 }
@@ -128,5 +164,14 @@ mod tests {
         assert_eq!(orders.control(), Control::GO_ON);
         sender.tell(Order::StopAfterStep(twinspire_proto::v1::StopAfterStep { checkpoint: true }));
         assert_eq!(orders.control(), Control::STOP.and(Control::CHECKPOINT));
+        assert!(!orders.is_aborted());
+    }
+
+    #[test]
+    fn a_task_that_is_given_up_writes_no_checkpoint() {
+        let (sender, orders) = channel();
+        sender.abort();
+        assert_eq!(orders.control(), Control::STOP);
+        assert!(orders.is_aborted() && orders.token().is_cancelled());
     }
 }

@@ -96,7 +96,8 @@ impl Training<'_> {
                 || (best && self.task.spec.checkpoint.keep_best)
                 || self.due.checkpoints(step);
             if wanted {
-                self.checkpoints.begin(self.task, &self.loaded, standing)?;
+                let is_last = stopped || ended_early.is_some() || step == total_steps;
+                self.checkpoints.begin(self.task, &self.loaded, standing, is_last)?;
             }
         }
         self.checkpoints.finish(self.task)?;

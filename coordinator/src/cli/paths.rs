@@ -1,0 +1,29 @@
+//! Paths as they are meant where the command is typed.
+
+use std::path::Path;
+
+use twinspire_job::{JobSpec, is_relative};
+
+use crate::{ControlError, submit::DEFAULT_RUNS};
+
+/// A path from the root; URIs stay.
+pub(super) fn absolute(path: &str) -> Result<String, ControlError> {
+    if !is_relative(path) {
+        return Ok(path.to_owned());
+    }
+    let absolute = std::path::absolute(Path::new(path));
+    let absolute =
+        absolute.map_err(|source| ControlError::File { action: "find", path: path.into(), source })?;
+    Ok(absolute.to_string_lossy().into_owned())
+}
+
+/// Makes every path of a job absolute, but for a `runs` that nobody named: the coordinator has its
+/// own.
+pub(super) fn make_absolute(spec: &mut JobSpec) -> Result<(), ControlError> {
+    for (field, uri) in spec.uris_mut() {
+        if field != "runs" || uri != DEFAULT_RUNS {
+            *uri = absolute(uri)?;
+        }
+    }
+    Ok(())
+}

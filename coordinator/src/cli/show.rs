@@ -1,0 +1,289 @@
+//! Jobs and workers as people and programs read them.
+
+use std::{
+    fmt::Write,
+    time::{Duration, SystemTime},
+};
+
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+use twinspire_proto::v1;
+
+use super::{CliError, out};
+use crate::display::{clock, duration, number};
+
+/// How what a coordinator says is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For people, with more columns.
+    Wide,
+    /// For programs.
+    Json,
+    /// For programs, and people.
+    Yaml,
+}
+
+/// Writes a value as JSON or YAML.
+pub(super) fn value(value: &Value, output: Format) -> Result<(), CliError> {
+    match output {
+        Format::Yaml => out::text(yaml(value, 0)),
+        Format::Json | Format::Text | Format::Wide => out::json(value),
+    }
+}
+
+/// A job, for programs.
+pub(super) fn job(job: &v1::Job) -> Value {
+    let training = job.progress.as_ref().and_then(|progress| progress.training.as_ref());
+    json!({
+        "name": job.name,
+        "phase": job.phase,
+        "reason": job.reason,
+        "priority": job.priority,
+        "submitted_ms": job.submitted_ms,
+        "since_ms": job.since_ms,
+        "generation": job.generation,
+        "workers": job.workers,
+        "min_workers": job.min_workers,
+        "max_workers": job.max_workers,
+        "lanes": job.lanes,
+        "device": job.device,
+        "ahead": job.ahead,
+        "progress": job.progress.as_ref().map(|progress| json!({
+            "stage": progress.stage,
+            "done": progress.done,
+            "total": progress.total,
+            "unit": progress.unit,
+        })),
+        "training": training.map(|training| json!({
+            "step": training.step,
+            "total_steps": job.started.as_ref().map(|started| started.total_steps),
+            "epoch": training.epoch,
+            "loss": training.loss,
+            "rows_per_second": training.rows_per_second,
+            "learning_rate": training.learning_rate,
+            "eta_ms": job.eta_ms,
+        })),
+        "validated": job.validated.as_ref().map(|validated| json!({
+            "step": validated.step,
+            "metric": validated.metric,
+            "value": validated.value,
+            "best": validated.best,
+        })),
+        "checkpoint_step": job.checkpoint_step,
+        "dataset": job.dataset_uri,
+        "retries": job.retries,
+        "failure": job.failure.as_ref().map(|failure| json!({
+            "code": failure.code,
+            "message": failure.message,
+            "worker": failure.worker,
+        })),
+        "evaluation": serde_json::from_str::<Value>(&job.evaluation_json).ok(),
+        "exported": job.exported,
+        "run": job.places.as_ref().map(|places| &places.run),
+    })
+}
+
+/// A worker, for programs.
+pub(super) fn worker(worker: &v1::Worker) -> Value {
+    json!({
+        "name": worker.name,
+        "state": worker.state,
+        "device": worker.device,
+        "host": worker.host,
+        "pid": worker.pid,
+        "version": worker.version,
+        "memory": worker.memory,
+        "job": worker.job,
+        "generation": worker.generation,
+        "rank": worker.rank,
+        "silent_ms": worker.silent_ms,
+        "since_ms": worker.since_ms,
+    })
+}
+
+/// Jobs as a table.
+pub(super) fn jobs(jobs: &[v1::Job], wide: bool) -> Table {
+    let mut header = vec!["NAME", "PHASE", "STEP", "LOSS", "WORKERS", "PRIORITY", "AGE", "REASON"];
+    if wide {
+        header.extend(["GENERATION", "ROWS/S", "CHECKPOINT", "RUN"]);
+    }
+    let mut table = plain(header);
+    for job in jobs {
+        let training = job.progress.as_ref().and_then(|progress| progress.training.as_ref());
+        let step = training.map_or(String::new(), |training| {
+            let total = job.started.as_ref().map_or(0, |started| started.total_steps);
+            format!("{}/{}", number(training.step), number(total))
+        });
+        let mut row = vec![
+            job.name.clone(),
+            job.phase.clone(),
+            step,
+            training.map_or(String::new(), |training| format!("{:.4}", training.loss)),
+            format!("{}/{}", job.workers.len(), job.max_workers),
+            job.priority.to_string(),
+            duration(since(job.submitted_ms)),
+            short(&job.reason),
+        ];
+        if wide {
+            row.push(job.generation.to_string());
+            row.push(training.map_or(String::new(), |training| number(training.rows_per_second as u64)));
+            row.push(job.checkpoint_step.map_or(String::new(), number));
+            row.push(job.places.as_ref().map_or(String::new(), |places| places.run.clone()));
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+/// Workers as a table.
+pub(super) fn workers(workers: &[v1::Worker], wide: bool) -> Table {
+    let mut header = vec!["NAME", "STATE", "DEVICE", "JOB", "RANK", "HOST", "UP"];
+    if wide {
+        header.extend(["PID", "VERSION", "GENERATION", "SILENT"]);
+    }
+    let mut table = plain(header);
+    for worker in workers {
+        let mut row = vec![
+            worker.name.clone(),
+            worker.state.clone(),
+            worker.device.clone(),
+            worker.job.clone(),
+            worker.rank.map_or(String::new(), |rank| rank.to_string()),
+            worker.host.clone(),
+            duration(since(worker.since_ms)),
+        ];
+        if wide {
+            row.push(worker.pid.to_string());
+            row.push(worker.version.clone());
+            row.push(worker.generation.to_string());
+            row.push(format!("{:.1} s", worker.silent_ms as f64 / 1000.0));
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+/// How many workers do what, in a line.
+pub(super) fn pool(workers: &[v1::Worker]) -> String {
+    let of = |state: &str| workers.iter().filter(|worker| worker.state == state).count();
+    let count = workers.len();
+    format!(
+        "the pool has {count} workers: {} idle, {} busy, {} drained",
+        of("idle"),
+        of("busy"),
+        of("drained")
+    )
+}
+
+/// A job in full, for people.
+pub(super) fn status(job: &v1::Job) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            // Writing to a text cannot fail.
+            let _ = writeln!(text, "{name:<12} {value}");
+        }
+    };
+    line("job", job.name.clone());
+    line("phase", format!("{} for {}: {}", job.phase, duration(since(job.since_ms)), job.reason));
+    line("before it", job.ahead.join(", "));
+    if let Some(failure) = &job.failure {
+        line("failure", format!("[{}] {}", failure.code, failure.message));
+    }
+    if let Some(progress) = &job.progress {
+        match (&progress.training, &job.started) {
+            (Some(training), Some(started)) => {
+                let total = number(started.total_steps);
+                line("step", format!("{}/{total} (epoch {:.1})", number(training.step), training.epoch));
+                line("loss", format!("{:.4}", training.loss));
+                line("rows/s", number(training.rows_per_second as u64));
+            }
+            _ if progress.total > 0 => {
+                let (done, total) = (number(progress.done), number(progress.total));
+                line(&progress.stage, format!("{done}/{total} {}", progress.unit));
+            }
+            _ => line("doing", progress.stage.clone()),
+        }
+    }
+    line("ETA", job.eta_ms.map_or(String::new(), |eta| duration(Duration::from_millis(eta))));
+    if let Some(validated) = &job.validated {
+        let step = number(validated.step);
+        line("validation", format!("{} {:.4} at step {step}", validated.metric, validated.value));
+    }
+    let workers = job.workers.join(", ");
+    line(
+        "workers",
+        format!("{} of {} to {}  {workers}", job.workers.len(), job.min_workers, job.max_workers),
+    );
+    line("lanes", job.lanes.to_string());
+    line("checkpoint", job.checkpoint_step.map_or(String::new(), |step| format!("step {}", number(step))));
+    line("dataset", job.dataset_uri.clone());
+    line("priority", job.priority.to_string());
+    line("submitted", moment(job.submitted_ms));
+    line("exported", job.exported.join("\n             "));
+    line("run", job.places.as_ref().map_or(String::new(), |places| places.run.clone()));
+    text
+}
+
+/// An event as a line.
+pub(super) fn event(event: &v1::JobEvent) -> String {
+    format!("{}  {:<10} {}", moment(event.at_ms), event.kind, event.message)
+}
+
+/// Plain data as YAML. Texts are quoted as in JSON, which YAML is a superset of.
+pub(super) fn yaml(value: &Value, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    let mut text = String::new();
+    let entry = |lead: String, value: &Value, text: &mut String| {
+        let nested = match value {
+            Value::Object(entries) => !entries.is_empty(),
+            Value::Array(entries) => !entries.is_empty(),
+            _ => false,
+        };
+        match nested {
+            true => *text += &format!("{lead}\n{}", yaml(value, depth + 1)),
+            false => *text += &format!("{lead} {value}\n"),
+        }
+    };
+    match value {
+        Value::Object(entries) => {
+            entries.iter().for_each(|(key, value)| entry(format!("{indent}{key}:"), value, &mut text));
+        }
+        Value::Array(entries) => {
+            entries.iter().for_each(|value| entry(format!("{indent}-"), value, &mut text));
+        }
+        value => text = format!("{indent}{value}\n"),
+    }
+    text
+}
+
+fn plain(header: Vec<&str>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    table
+}
+
+fn short(reason: &str) -> String {
+    const LONGEST: usize = 60;
+    match reason.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
+}
+
+fn since(unix_ms: u64) -> Duration {
+    Duration::from_millis(now_ms().saturating_sub(unix_ms))
+}
+
+fn moment(unix_ms: u64) -> String {
+    clock(unix_ms, now_ms())
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.as_millis() as u64
+}

@@ -1,0 +1,241 @@
+//! What people see: every job's present state, its progress and its history.
+//!
+//! The engine writes, requests read, and nobody waits for the engine to be shown something.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+use twinspire_control::{Job, JobName, Notice, Phase, Progress, Started, TaskResult, Time, Validated};
+use twinspire_job::JobSpec;
+
+/// Events kept of a job.
+pub(super) const EVENTS: usize = 1000;
+
+/// Something that happened to a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happening {
+    /// Counts up from 1.
+    pub sequence: u64,
+    /// When.
+    pub at: Time,
+    /// What kind of thing.
+    pub kind: String,
+    /// In words.
+    pub message: String,
+}
+
+/// A job, as people see it.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What was decided about it.
+    pub job: Arc<Job>,
+    /// What it was submitted with.
+    pub spec: Arc<JobSpec>,
+    /// How far its task is.
+    pub progress: Option<Progress>,
+    /// Where training began, and when.
+    pub started: Option<(Time, Started)>,
+    /// Its last evaluation during training.
+    pub validated: Option<Validated>,
+    /// What its stages came to, the newest of each.
+    pub results: Vec<TaskResult>,
+    /// Its task, or the last it had, was asked for after the job was over.
+    pub is_extra: bool,
+}
+
+impl View {
+    /// Somebody paused it, and it has stopped.
+    pub fn is_paused(&self) -> bool {
+        self.job.phase == Phase::Paused
+    }
+}
+
+struct Entry {
+    view: View,
+    happened: VecDeque<Happening>,
+    changes: watch::Sender<u64>,
+}
+
+/// Who wants to hear of everything.
+type Listener = mpsc::UnboundedSender<(JobName, Notice)>;
+
+/// What people see.
+#[derive(Default)]
+pub struct Board {
+    entries: Mutex<BTreeMap<JobName, Entry>>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+impl Board {
+    /// A job.
+    pub fn job(&self, name: &JobName) -> Option<View> {
+        self.with(|entries| entries.get(name).map(|entry| entry.view.clone()))
+    }
+
+    /// All jobs, in the order they were submitted.
+    pub fn jobs(&self) -> Vec<View> {
+        let mut jobs: Vec<View> =
+            self.with(|entries| entries.values().map(|entry| entry.view.clone()).collect());
+        jobs.sort_by_key(|view| view.job.sequence);
+        jobs
+    }
+
+    /// What happened to a job after the event of this number.
+    pub fn events(&self, name: &JobName, after: u64) -> Option<Vec<Happening>> {
+        self.with(|entries| {
+            let happened = &entries.get(name)?.happened;
+            Some(happened.iter().filter(|event| event.sequence > after).cloned().collect())
+        })
+    }
+
+    /// Pending jobs that go before this one.
+    pub fn ahead_of(&self, job: &Job) -> Vec<JobName> {
+        if job.phase != Phase::Pending {
+            return Vec::new();
+        }
+        let pending = self.jobs().into_iter().map(|view| view.job).filter(|job| job.phase == Phase::Pending);
+        let mut ahead: Vec<Arc<Job>> = pending.filter(|other| other.rank() < job.rank()).collect();
+        ahead.sort_by_key(|job| job.rank());
+        ahead.iter().map(|job| job.name().clone()).collect()
+    }
+
+    /// Changes of a job: the value counts them.
+    pub fn changes(&self, name: &JobName) -> Option<watch::Receiver<u64>> {
+        self.with(|entries| entries.get(name).map(|entry| entry.changes.subscribe()))
+    }
+
+    /// Waits until a job is as wanted; `None` when it is deleted first.
+    pub async fn until(&self, name: &JobName, wanted: impl Fn(&View) -> bool) -> Option<View> {
+        let mut changes = self.changes(name)?;
+        loop {
+            changes.borrow_and_update();
+            let view = self.job(name)?;
+            if wanted(&view) {
+                return Some(view);
+            }
+            changes.changed().await.ok()?;
+        }
+    }
+
+    /// Every notice from now on.
+    pub fn listen(&self) -> mpsc::UnboundedReceiver<(JobName, Notice)> {
+        let (listener, notices) = mpsc::unbounded_channel();
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+        notices
+    }
+
+    /// Puts a job up, or what was decided about it since.
+    pub(super) fn put(&self, job: &Job, spec: &Arc<JobSpec>) {
+        self.with(|entries| match entries.get_mut(job.name()) {
+            Some(entry) => {
+                entry.view.job = Arc::new(job.clone());
+                if job.attempt.is_some() {
+                    entry.view.is_extra = job.returns_to.is_some();
+                }
+                if !job.phase.is_active() {
+                    entry.view.progress = None;
+                }
+                entry.changes.send_modify(|count| *count += 1);
+            }
+            None => {
+                let view = View {
+                    job: Arc::new(job.clone()),
+                    spec: Arc::clone(spec),
+                    progress: None,
+                    started: None,
+                    validated: None,
+                    results: Vec::new(),
+                    is_extra: job.returns_to.is_some(),
+                };
+                let entry = Entry { view, happened: VecDeque::new(), changes: watch::channel(0).0 };
+                entries.insert(job.name().clone(), entry);
+            }
+        });
+    }
+
+    /// What happened to a job before this coordinator.
+    pub(super) fn remember(&self, name: &JobName, happened: Vec<Happening>) {
+        self.with(|entries| {
+            if let Some(entry) = entries.get_mut(name) {
+                entry.happened = happened.into();
+            }
+        });
+    }
+
+    /// Results of a job from before this coordinator; newer ones stay.
+    pub(super) fn found(&self, name: &JobName, results: Vec<TaskResult>) {
+        self.with(|entries| {
+            let Some(entry) = entries.get_mut(name) else { return };
+            let present = &mut entry.view.results;
+            let missing =
+                results.into_iter().filter(|found| !present.iter().any(|one| is_same_kind(one, found)));
+            let missing: Vec<TaskResult> = missing.collect();
+            present.extend(missing);
+        });
+    }
+
+    /// Takes a job down.
+    pub(super) fn remove(&self, name: &JobName) {
+        self.with(|entries| entries.remove(name));
+    }
+
+    /// Something happened; what is to be remembered of it.
+    pub(super) fn tell(&self, name: &JobName, notice: Notice, now: Time) -> Option<Happening> {
+        let happening = self.with(|entries| {
+            let entry = entries.get_mut(name)?;
+            entry.take_in(&notice, now);
+            let (kind, message) = super::convert::in_words(&notice)?;
+            let sequence = entry.happened.back().map_or(0, |last| last.sequence) + 1;
+            let happening = Happening { sequence, at: now, kind: kind.to_owned(), message };
+            entry.happened.push_back(happening.clone());
+            if entry.happened.len() > EVENTS {
+                entry.happened.pop_front();
+            }
+            Some(happening)
+        });
+        self.with(|entries| {
+            if let Some(entry) = entries.get(name) {
+                entry.changes.send_modify(|count| *count += 1);
+            }
+        });
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| listener.send((name.clone(), notice.clone())).is_ok());
+        happening
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<JobName, Entry>) -> T) -> T {
+        // A panic elsewhere leaves plain data behind: it is still good to show.
+        act(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Entry {
+    fn take_in(&mut self, notice: &Notice, now: Time) {
+        let view = &mut self.view;
+        match notice {
+            Notice::Progress(progress) => view.progress = Some(progress.clone()),
+            Notice::Started(started) => view.started = Some((now, started.clone())),
+            Notice::Validated(validated) => view.validated = Some(validated.clone()),
+            Notice::Done(result) => {
+                view.results.retain(|earlier| !is_same_kind(earlier, result));
+                view.results.push(result.clone());
+            }
+            Notice::Assigned { .. } => {
+                view.progress = None;
+                view.started = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_same_kind(a: &TaskResult, b: &TaskResult) -> bool {
+    match (a, b) {
+        (TaskResult::Evaluated { split: a, .. }, TaskResult::Evaluated { split: b, .. }) => a == b,
+        _ => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
+}

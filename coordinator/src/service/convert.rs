@@ -1,0 +1,280 @@
+//! Between the protocol's types and the core's, and words for people.
+
+use std::{collections::HashMap, sync::Arc};
+
+use twinspire_control::{
+    Assignment, Device, DeviceWish, Failure, FailureKind, FromWorker, Incarnation, JobName, Membership,
+    Notice, Order, Progress, Registration, Split, Stage, Started, TaskResult, Training, Validated,
+};
+use twinspire_job::JobSpec;
+use twinspire_proto::v1::{self, coordinator_message, task_done, worker_message::Body};
+
+use super::Places;
+
+/// What a job goes through.
+pub(crate) fn plan(spec: &JobSpec) -> Vec<Stage> {
+    let mut plan = vec![Stage::Prepare, Stage::Train, Stage::Evaluate { split: Split::Test, step: None }];
+    let export = &spec.export;
+    if export.item_embeddings || export.user_embeddings || export.weights || export.torchscript {
+        plan.push(Stage::Export { step: None });
+    }
+    plan
+}
+
+pub(super) fn device_wish(device: twinspire_job::Device) -> DeviceWish {
+    match device {
+        twinspire_job::Device::Cpu => DeviceWish::Cpu,
+        twinspire_job::Device::Cuda => DeviceWish::Cuda,
+        twinspire_job::Device::Auto => DeviceWish::Auto,
+    }
+}
+
+/// Who a worker says it is.
+pub(super) fn registration(register: &v1::Register) -> Registration {
+    Registration {
+        name: register.name.as_str().into(),
+        incarnation: Incarnation(register.incarnation),
+        device: if register.device.starts_with("cuda") { Device::Cuda } else { Device::Cpu },
+        about: format!("{} on {} (process {})", register.device, register.host, register.pid),
+        running: register.running.as_ref().map(|running| Membership {
+            job: running.job.as_str().into(),
+            generation: twinspire_control::Generation(running.generation),
+        }),
+    }
+}
+
+/// What a worker said; `None` for what this version does not know.
+pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
+    Some(match body {
+        Body::Register(_) => return None,
+        Body::Heartbeat(_) => FromWorker::Heartbeat,
+        Body::Leaving(_) => FromWorker::Leaving,
+        Body::Idle(_) => FromWorker::Idle,
+        Body::Progress(p) => FromWorker::Progress(Progress {
+            stage: p.stage,
+            done: p.done,
+            total: p.total,
+            unit: p.unit,
+            training: p.training.map(|t| Training {
+                step: t.step,
+                epoch: t.epoch,
+                loss: t.loss,
+                rows_per_second: t.rows_per_second,
+                learning_rate: t.learning_rate,
+            }),
+        }),
+        Body::RendezvousReady(v1::RendezvousReady { host, port }) => {
+            FromWorker::RendezvousReady { host, port }
+        }
+        Body::TrainingStarted(s) => FromWorker::Started(Started {
+            step: s.step,
+            total_steps: s.total_steps,
+            steps_per_epoch: s.steps_per_epoch,
+            resumed_unix_ms: s.resumed_unix_ms,
+            passed_over: s.passed_over,
+        }),
+        Body::Validated(v) => FromWorker::Validated(Validated {
+            step: v.step,
+            epoch: v.epoch,
+            metric: v.metric,
+            value: v.value,
+            best: v.best,
+        }),
+        Body::CheckpointPart(v1::CheckpointPart { step, part_json }) => {
+            FromWorker::CheckpointPart { step, part: part_json }
+        }
+        Body::CheckpointCommitted(v1::CheckpointCommitted { step }) => {
+            FromWorker::CheckpointCommitted { step }
+        }
+        Body::CheckpointFailed(v1::CheckpointFailed { step, message }) => {
+            FromWorker::CheckpointFailed { step, message }
+        }
+        Body::TaskDone(done) => FromWorker::Done(result(done.result?)),
+        Body::TaskFailed(failed) => {
+            let kind = match failed.kind() {
+                v1::FailureKind::BadInput => FailureKind::BadInput,
+                v1::FailureKind::LostPeer => FailureKind::LostPeer,
+                v1::FailureKind::Storage => FailureKind::Storage,
+                v1::FailureKind::Internal | v1::FailureKind::Unspecified => FailureKind::Internal,
+            };
+            FromWorker::Failed(Failure { code: failed.code, message: failed.message, kind, worker: None })
+        }
+    })
+}
+
+fn result(result: task_done::Result) -> TaskResult {
+    match result {
+        task_done::Result::Prepared(v1::Prepared { dataset_uri, fingerprint, reused, warnings }) => {
+            TaskResult::Prepared { dataset_uri, fingerprint, reused, warnings }
+        }
+        task_done::Result::Trained(v1::Trained { step, total_steps, stopped, ended_early }) => {
+            TaskResult::Trained { step, total_steps, stopped, ended_early }
+        }
+        task_done::Result::Evaluated(evaluated) => TaskResult::Evaluated {
+            step: evaluated.step,
+            split: match evaluated.split() {
+                v1::Split::Validation => Split::Validation,
+                v1::Split::Test | v1::Split::Unspecified => Split::Test,
+            },
+            report: evaluated.report_json,
+        },
+        task_done::Result::Exported(v1::Exported { step, files }) => TaskResult::Exported { step, files },
+    }
+}
+
+/// What a worker is told; `None` about a job that is forgotten.
+pub(super) fn to_worker(
+    order: Order,
+    specs: &HashMap<JobName, Arc<JobSpec>>,
+) -> Option<coordinator_message::Body> {
+    use coordinator_message::Body;
+    Some(match order {
+        Order::Assign(assignment) => {
+            let spec = specs.get(&assignment.job)?;
+            Body::Assign(assign(assignment, spec))
+        }
+        Order::Rendezvous { host, port } => Body::Rendezvous(v1::Rendezvous { host, port }),
+        Order::StopAfterStep { checkpoint } => Body::StopAfterStep(v1::StopAfterStep { checkpoint }),
+        Order::CommitCheckpoint { step, parts } => {
+            Body::CommitCheckpoint(v1::CommitCheckpoint { step, part_json: parts })
+        }
+        Order::Abort => Body::Abort(v1::Abort {}),
+        Order::Shutdown => Body::Shutdown(v1::Shutdown {}),
+    })
+}
+
+fn assign(assignment: Assignment, spec: &JobSpec) -> v1::Assign {
+    let (kind, checkpoint_step, split) = match assignment.stage {
+        Stage::Prepare => (v1::TaskKind::Prepare, None, Split::Test),
+        Stage::Train => (v1::TaskKind::Train, None, Split::Test),
+        Stage::Evaluate { split, step } => (v1::TaskKind::Evaluate, step, split),
+        Stage::Export { step } => (v1::TaskKind::Export, step, Split::Test),
+    };
+    v1::Assign {
+        job: spec.name.clone(),
+        kind: kind.into(),
+        // A spec is numbers, texts and lists: this cannot fail.
+        spec_json: serde_json::to_string(spec).unwrap_or_default(),
+        dataset_uri: assignment.dataset_uri,
+        rank: assignment.rank.0,
+        world: assignment.world,
+        first_lane: assignment.lanes.start,
+        end_lane: assignment.lanes.end,
+        checkpoint_step,
+        split: split_to_proto(split).into(),
+        collective_timeout_ms: assignment.collective_timeout.as_millis() as u64,
+        heartbeat_ms: assignment.heartbeat.as_millis() as u64,
+        places: Some(places(&Places::of(spec))),
+    }
+}
+
+pub(super) fn places(of: &Places) -> v1::Places {
+    let Places { run, runs, checkpoints, export, local, datasets: _ } = of.clone();
+    v1::Places { run, runs, checkpoints, export, local: local.display().to_string() }
+}
+
+fn split_to_proto(split: Split) -> v1::Split {
+    match split {
+        Split::Validation => v1::Split::Validation,
+        Split::Test => v1::Split::Test,
+    }
+}
+
+pub(super) fn progress(of: &Progress) -> v1::Progress {
+    v1::Progress {
+        stage: of.stage.clone(),
+        done: of.done,
+        total: of.total,
+        unit: of.unit.clone(),
+        training: of.training.map(|t| v1::TrainingProgress {
+            step: t.step,
+            epoch: t.epoch,
+            loss: t.loss,
+            rows_per_second: t.rows_per_second,
+            learning_rate: t.learning_rate,
+        }),
+    }
+}
+
+pub(super) fn started(of: &Started) -> v1::TrainingStarted {
+    v1::TrainingStarted {
+        step: of.step,
+        total_steps: of.total_steps,
+        steps_per_epoch: of.steps_per_epoch,
+        resumed_unix_ms: of.resumed_unix_ms,
+        passed_over: of.passed_over.clone(),
+    }
+}
+
+pub(super) fn validated(of: &Validated) -> v1::Validated {
+    v1::Validated {
+        step: of.step,
+        epoch: of.epoch,
+        metric: of.metric.clone(),
+        value: of.value,
+        best: of.best,
+    }
+}
+
+pub(super) fn failure(of: &Failure) -> v1::JobFailure {
+    let kind = match of.kind {
+        FailureKind::BadInput => v1::FailureKind::BadInput,
+        FailureKind::LostPeer => v1::FailureKind::LostPeer,
+        FailureKind::Storage => v1::FailureKind::Storage,
+        FailureKind::Internal => v1::FailureKind::Internal,
+    };
+    v1::JobFailure {
+        code: of.code.clone(),
+        message: of.message.clone(),
+        kind: kind.into(),
+        worker: of.worker.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+/// A notice as an event of the job's history: its kind and what to say; `None` for what is no news.
+pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
+    Some(match notice {
+        Notice::Phase { phase, reason } => ("phase", format!("{phase}: {reason}")),
+        Notice::Assigned { generation, workers, .. } => {
+            let names: Vec<&str> = workers.iter().map(|worker| worker.as_str()).collect();
+            ("assigned", format!("generation {generation}: {}", names.join(", ")))
+        }
+        Notice::Progress(_) => return None,
+        Notice::Started(Started { step, total_steps, .. }) => {
+            ("started", format!("training from step {step} to {total_steps}"))
+        }
+        Notice::Validated(Validated { step, metric, value, best, .. }) => {
+            let best = if *best { ", the best so far" } else { "" };
+            ("validated", format!("step {step}: {metric} {value:.4}{best}"))
+        }
+        Notice::Committed { step } => ("checkpoint", format!("checkpoint of step {step}")),
+        Notice::CheckpointFailed { step, message } => {
+            ("checkpoint", format!("the checkpoint of step {step} could not be written: {message}"))
+        }
+        Notice::Retrying { failure, retry, of, after } => {
+            let message =
+                format!("{} [{}]; retry {retry} of {of} in {after:?}", failure.message, failure.code);
+            ("retrying", message)
+        }
+        Notice::Stopping { reason } => ("stopping", format!("stopping at the next step: {reason}")),
+        Notice::Done(result) => ("done", done_in_words(result)),
+        Notice::Refused { reason } => ("refused", reason.clone()),
+    })
+}
+
+fn done_in_words(result: &TaskResult) -> String {
+    match result {
+        TaskResult::Prepared { dataset_uri, reused: true, .. } => {
+            format!("the dataset is there already: {dataset_uri}")
+        }
+        TaskResult::Prepared { dataset_uri, .. } => format!("dataset: {dataset_uri}"),
+        TaskResult::Trained { step, ended_early, .. } if ended_early.is_empty() => {
+            format!("trained to step {step}")
+        }
+        TaskResult::Trained { step, ended_early, .. } => format!("trained to step {step}: {ended_early}"),
+        TaskResult::Evaluated { step, .. } => format!("evaluated the checkpoint of step {step}"),
+        TaskResult::Exported { step, files } => {
+            format!("exported the checkpoint of step {step}: {} files", files.len())
+        }
+    }
+}

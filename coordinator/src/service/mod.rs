@@ -1,0 +1,37 @@
+//! Everything around the core that touches the world: connections, the store, storage and the
+//! clock.
+//!
+//! ```text
+//!   people ──► api ─────┐                                   ┌──► records (metadata store)
+//!                       ├─► Handle ─► Engine ─► State ──────┼──► workers (gRPC sessions)
+//!   workers ─► sessions ┘    inputs      events   commands  └──► Board (what people see)
+//! ```
+//! [`Engine`] is the loop: it turns inputs into [`twinspire_control::Event`]s, applies them one
+//! after the other, and carries out the [`twinspire_control::Command`]s that come back, in order.
+
+mod api;
+mod board;
+mod convert;
+mod engine;
+mod gate;
+mod input;
+mod logs;
+mod places;
+mod records;
+mod reports;
+mod server;
+mod sessions;
+mod signals;
+mod timeouts;
+
+pub use board::{Board, Happening, View};
+pub(crate) use convert::plan;
+pub use engine::Engine;
+pub use input::{Handle, Submission, WorkerView};
+pub use places::Places;
+pub use records::{Found, Records, Saved};
+pub use reports::ReportFile;
+pub(crate) use reports::ReportKeeper;
+pub use server::{Listening, Server};
+pub use signals::Signals;
+pub use timeouts::timeouts;

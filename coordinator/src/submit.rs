@@ -1,0 +1,52 @@
+//! What is checked of a job before a coordinator takes it on.
+
+use twinspire_checkpoint::{CheckpointStore, Retention};
+use twinspire_job::{JobFile, JobSpec, is_relative};
+use twinspire_storage::Location;
+
+use crate::{
+    ControlError,
+    service::{Places, Submission},
+};
+
+/// The `runs` of a job that does not say where.
+pub(crate) const DEFAULT_RUNS: &str = "runs";
+
+/// Checks a job, given as JSON. `runs` is where jobs that do not say otherwise keep their things.
+pub(crate) async fn check(
+    spec_json: &str,
+    key: String,
+    priority: i32,
+    runs: Option<&str>,
+) -> Result<Submission, ControlError> {
+    // JSON is YAML: all that is checked of a job file is checked here too.
+    let parsed = JobFile::parse(spec_json, "job", &[]);
+    let mut spec = parsed.map_err(|error| ControlError::BadJob { report: error.report() })?.into_spec();
+    if let Some(runs) = runs.filter(|_| spec.runs == DEFAULT_RUNS) {
+        spec.runs = runs.to_owned();
+    }
+    refuse_relative(&mut spec)?;
+    let key = if key.is_empty() { spec.fingerprint() } else { key };
+    let (generation, checkpoint) = what_is_there(&spec).await?;
+    Ok(Submission::new(spec, key, priority, generation, checkpoint))
+}
+
+/// The newest generation and checkpoint there are of a job of this name. That its places can be
+/// read is found out here too, before anything is stored.
+pub(crate) async fn what_is_there(spec: &JobSpec) -> Result<(u64, Option<u64>), ControlError> {
+    let places = Places::of(spec);
+    Location::parse(&places.run)?;
+    Location::parse(&places.export)?;
+    let store = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
+    let generation = store.highest_generation().await?.map_or(0, |generation| generation.0);
+    let newest = store.list().await?.iter().map(|checkpoint| checkpoint.step.0).max();
+    Ok((generation, newest))
+}
+
+fn refuse_relative(spec: &mut JobSpec) -> Result<(), ControlError> {
+    let relative = spec.uris_mut().into_iter().find(|(_, uri)| is_relative(uri));
+    match relative {
+        Some((field, uri)) => Err(ControlError::Relative { field, uri: uri.clone() }),
+        None => Ok(()),
+    }
+}

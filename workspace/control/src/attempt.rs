@@ -1,0 +1,125 @@
+//! One try at one stage, by one set of workers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Device, Failure, Generation, Incarnation, Rank, Stage, TaskResult, Time, Worker, WorkerName};
+
+/// A task leased to workers: their ranks, and what they have said about it so far.
+///
+/// What workers said is not recorded: they say it again to the next coordinator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What they do.
+    pub stage: Stage,
+    /// Their membership's number.
+    pub generation: Generation,
+    /// What they compute on.
+    pub device: Device,
+    /// The workers, by rank.
+    pub members: Vec<Member>,
+    /// Why it is to end before it is done.
+    pub ending: Option<Ending>,
+    /// When it began.
+    pub since: Time,
+    /// Where rank 0 listens.
+    #[serde(skip)]
+    pub rendezvous: Option<(String, u32)>,
+    /// Ranks that finished.
+    #[serde(skip)]
+    pub done: BTreeMap<Rank, TaskResult>,
+    /// Checkpoint parts written, by step and rank, of steps that are not visible yet.
+    #[serde(skip)]
+    pub parts: BTreeMap<u64, BTreeMap<Rank, String>>,
+    /// Ranks that lost a peer, and what they said: witnesses, not culprits.
+    #[serde(skip)]
+    pub bereft: BTreeMap<Rank, Failure>,
+    /// When the first of them said so.
+    #[serde(skip)]
+    pub bereft_since: Option<Time>,
+    /// Ranks whose task failed: there is nothing for them to let go of.
+    #[serde(skip)]
+    pub let_go: BTreeSet<Rank>,
+    /// Until when members may come back, after a change of coordinators.
+    #[serde(skip)]
+    pub adopt_by: Option<Time>,
+}
+
+/// A member: not only a name, but the very process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub worker: WorkerName,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+}
+
+impl Member {
+    /// Whether a worker is that very process.
+    pub(crate) fn is(&self, worker: &Worker) -> bool {
+        self.incarnation == worker.incarnation
+    }
+}
+
+/// Why an attempt is to end before it is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// In words: "preempted by ranker (priority 10)".
+    pub reason: String,
+}
+
+impl Attempt {
+    pub(crate) fn new(
+        stage: Stage,
+        generation: Generation,
+        device: Device,
+        members: Vec<Member>,
+        since: Time,
+    ) -> Attempt {
+        Attempt {
+            stage,
+            generation,
+            device,
+            members,
+            ending: None,
+            since,
+            rendezvous: None,
+            done: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            bereft: BTreeMap::new(),
+            let_go: BTreeSet::new(),
+            bereft_since: None,
+            adopt_by: None,
+        }
+    }
+
+    /// The worker's rank, if it takes part.
+    pub fn rank_of(&self, worker: &WorkerName) -> Option<Rank> {
+        self.members.iter().position(|member| member.worker == *worker).map(|rank| Rank(rank as u32))
+    }
+
+    /// Takes note that a rank wrote its part of a step; when that was the last one, all parts by
+    /// rank. Invariant C.
+    pub(crate) fn part_written(&mut self, step: u64, rank: Rank, part: String) -> Option<Vec<String>> {
+        let parts = self.parts.entry(step).or_default();
+        let is_new = parts.insert(rank, part).is_none();
+        (is_new && parts.len() == self.members.len()).then(|| parts.values().cloned().collect())
+    }
+
+    /// Steps all of whose parts are written, though they are not known to be visible yet.
+    pub(crate) fn complete(&self) -> impl Iterator<Item = (u64, Vec<String>)> {
+        let complete = self.parts.iter().filter(|(_, parts)| parts.len() == self.members.len());
+        complete.map(|(step, parts)| (*step, parts.values().cloned().collect()))
+    }
+
+    /// The checkpoint of a step is visible: parts of it and of earlier ones are of no more use.
+    pub(crate) fn committed(&mut self, step: u64) {
+        self.parts.retain(|later, _| *later > step);
+    }
+
+    /// Whether all ranks finished.
+    pub(crate) fn is_done(&self) -> bool {
+        self.done.len() == self.members.len()
+    }
+}

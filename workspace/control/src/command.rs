@@ -1,0 +1,168 @@
+//! What the core wants done.
+
+use std::{ops::Range, time::Duration};
+
+use crate::{
+    Failure, Generation, Job, JobName, Phase, Pool, Progress, Rank, Refusal, Session, Stage, Started,
+    TaskResult, Validated, WorkerName,
+};
+
+/// Something the shell carries out. Commands are carried out in the order given: what is recorded
+/// comes first (invariant F).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Write down where a job is.
+    Record(Box<Job>),
+    /// A job is forgotten: remove its record.
+    Forget(JobName),
+    /// Write down what is known of the pool.
+    RecordPool(Pool),
+    /// Tell a worker something.
+    Send {
+        /// On which connection.
+        session: Session,
+        /// About the task of this generation.
+        generation: Generation,
+        /// What.
+        order: Order,
+    },
+    /// End a connection: whoever is at its other end does not count any more.
+    Dismiss {
+        /// Which.
+        session: Session,
+        /// Why.
+        reason: String,
+    },
+    /// What became of the request that was the event.
+    Answer(Result<Answer, Refusal>),
+    /// Let people know.
+    Tell {
+        /// About which job.
+        job: JobName,
+        /// What.
+        notice: Notice,
+    },
+}
+
+/// A request that was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done, or under way.
+    Done,
+    /// It was so already.
+    Already,
+}
+
+/// What a worker is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// Do this task. One that the worker has already, by its generation, is no news.
+    Assign(Assignment),
+    /// Rank 0 listens there.
+    Rendezvous {
+        /// Host name or address.
+        host: String,
+        /// Port.
+        port: u32,
+    },
+    /// Finish the step in flight and end the task.
+    StopAfterStep {
+        /// Write a checkpoint first.
+        checkpoint: bool,
+    },
+    /// Make a checkpoint visible. Comes again when it may have been missed, even for one that is
+    /// visible already: then the worker only says so again.
+    CommitCheckpoint {
+        /// Its step.
+        step: u64,
+        /// What each rank wrote, by rank.
+        parts: Vec<String>,
+    },
+    /// The task is given up: end it at once, and say when you are idle.
+    Abort,
+    /// End the process.
+    Shutdown,
+}
+
+/// A task for one worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// The job.
+    pub job: JobName,
+    /// What kind of work.
+    pub stage: Stage,
+    /// Place of the worker.
+    pub rank: Rank,
+    /// Number of workers.
+    pub world: u32,
+    /// Lanes it holds.
+    pub lanes: Range<u32>,
+    /// The dataset; empty for `prepare`.
+    pub dataset_uri: String,
+    /// Time-out of collectives.
+    pub collective_timeout: Duration,
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+}
+
+/// What people are told about a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The job is in another phase, or in the same for another reason.
+    Phase {
+        /// Which.
+        phase: Phase,
+        /// Why.
+        reason: String,
+    },
+    /// Workers are at it.
+    Assigned {
+        /// What they do.
+        stage: Stage,
+        /// Their generation.
+        generation: Generation,
+        /// Who, by rank.
+        workers: Vec<WorkerName>,
+    },
+    /// How far the task is.
+    Progress(Progress),
+    /// Training begins.
+    Started(Started),
+    /// Retrieval was measured on held-out rows.
+    Validated(Validated),
+    /// A checkpoint is visible.
+    Committed {
+        /// Its step.
+        step: u64,
+    },
+    /// A checkpoint could not be written; training goes on.
+    CheckpointFailed {
+        /// Its step.
+        step: u64,
+        /// Why.
+        message: String,
+    },
+    /// The task is tried again.
+    Retrying {
+        /// Why.
+        failure: Failure,
+        /// How often that happened since the job last got further, this time included.
+        retry: u32,
+        /// How often it may.
+        of: u32,
+        /// Pause before.
+        after: Duration,
+    },
+    /// Training stops at the next step boundary.
+    Stopping {
+        /// Why.
+        reason: String,
+    },
+    /// A stage is finished.
+    Done(TaskResult),
+    /// A message was refused.
+    Refused {
+        /// Which and why.
+        reason: String,
+    },
+}

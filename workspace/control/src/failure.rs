@@ -1,0 +1,79 @@
+//! What goes wrong, and what is done about it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::WorkerName;
+
+/// Why a task or a job failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable code, e.g. `TW2003`.
+    pub code: String,
+    /// What, where, why, and how to mend it.
+    pub message: String,
+    /// The cause, by what can be done about it.
+    pub kind: FailureKind,
+    /// The worker it happened to, when it happened to one.
+    #[serde(default)]
+    pub worker: Option<WorkerName>,
+}
+
+/// Causes, by what can be done about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The job file or the data is wrong: trying again changes nothing.
+    BadInput,
+    /// A worker died, froze or was cut off: its work is given to another.
+    LostPeer,
+    /// Files or objects could not be read or written: that may pass.
+    Storage,
+    /// The program is wrong, or training is (a loss that is not a number): trying again would
+    /// repeat it.
+    Internal,
+}
+
+/// How often in a row a job is started again without having got any further.
+pub(crate) const MAX_RETRIES: u32 = 3;
+
+/// What to do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Try again, after a pause.
+    Retry { after: Duration },
+    /// Give up.
+    Fail,
+}
+
+/// The failure policy: by cause, and by how often it was tried since the job last got further.
+pub(crate) fn remedy(kind: FailureKind, retries: u32) -> Remedy {
+    match kind {
+        FailureKind::BadInput | FailureKind::Internal => Remedy::Fail,
+        FailureKind::LostPeer | FailureKind::Storage if retries >= MAX_RETRIES => Remedy::Fail,
+        FailureKind::LostPeer => Remedy::Retry {
+            after: if retries == 0 { Duration::ZERO } else { Duration::from_secs(1 << retries) },
+        },
+        FailureKind::Storage => Remedy::Retry { after: Duration::from_secs(2 << retries) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_data_is_not_tried_again() {
+        assert_eq!(remedy(FailureKind::BadInput, 0), Remedy::Fail);
+        assert_eq!(remedy(FailureKind::Internal, 0), Remedy::Fail);
+    }
+
+    #[test]
+    fn the_first_loss_of_a_worker_costs_no_pause_and_later_ones_longer_pauses() {
+        let pauses: Vec<_> =
+            (0..=MAX_RETRIES).map(|retries| remedy(FailureKind::LostPeer, retries)).collect();
+        let seconds = |s| Remedy::Retry { after: Duration::from_secs(s) };
+        assert_eq!(pauses, [seconds(0), seconds(2), seconds(4), Remedy::Fail]);
+    }
+}

@@ -1,0 +1,61 @@
+//! What becomes of a job whose stage is finished, or whose workers have let go of it.
+
+use crate::{JobName, Notice, Phase, Rank, State, TaskResult, Time, Wish, state::Outcome};
+
+impl State {
+    /// A stage is finished when all its ranks are; rank 0's result is the stage's.
+    pub(crate) fn stage_done(&mut self, name: &JobName, now: Time, out: &mut Outcome) {
+        let Some(attempt) = self.end_attempt(name, out) else { return };
+        let Some(result) = attempt.done.get(&Rank(0)).cloned() else { return };
+        for member in &attempt.members {
+            if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {
+                self.release(&member.worker, out);
+            }
+        }
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let stopped = matches!(result, TaskResult::Trained { stopped: true, .. });
+        if let TaskResult::Prepared { dataset_uri, .. } = &result {
+            job.dataset_uri = Some(dataset_uri.clone());
+        }
+        let mut before = None;
+        if !stopped {
+            job.retries = 0;
+            job.remaining.pop_front();
+            before = job.returns_to.take();
+        }
+        out.tell(name, Notice::Done(result));
+        if let Some(before) = before {
+            return self.enter(name, before, "the stage asked for is done".into(), now, out);
+        }
+        let why = match (stopped, attempt.ending) {
+            (true, Some(ending)) => ending.reason,
+            (true, None) => "training stopped by itself".into(),
+            (false, _) => "on to the next stage".into(),
+        };
+        self.rest(name, why, now, out);
+    }
+
+    /// A job whose workers have let go of it: what it is now.
+    pub(crate) fn rest(&mut self, name: &JobName, why: String, now: Time, out: &mut Outcome) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let checkpoint = match job.checkpoint {
+            Some(step) => format!("there is a checkpoint of step {step}"),
+            None => "there is no checkpoint yet".into(),
+        };
+        let (phase, reason) = match (job.wish, job.returns_to) {
+            _ if job.remaining.is_empty() => (Phase::Succeeded, "everything planned is done".into()),
+            (Wish::Run, _) => (Phase::Pending, why),
+            (Wish::Cancel | Wish::Pause, Some(before)) => {
+                job.remaining.pop_front();
+                job.returns_to = None;
+                job.wish = Wish::Run;
+                (before, "the stage asked for was given up".into())
+            }
+            (Wish::Cancel, None) => (Phase::Cancelled, format!("cancelled; {checkpoint}")),
+            (Wish::Pause, None) => (Phase::Paused, format!("paused; {checkpoint}")),
+        };
+        self.unsettled = true;
+        out.changed.insert(name.clone());
+        self.enter(name, phase, reason, now, out);
+    }
+}

@@ -1,0 +1,132 @@
+//! A job, from request to result.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Attempt, DeviceWish, Failure, Generation, JobName, Phase, Stage, Time, Timeouts};
+
+/// What somebody asks for by submitting a job, as far as it matters to decisions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The job's name.
+    pub name: JobName,
+    /// Submitting the same name and key again is the same request.
+    pub key: String,
+    /// Higher ones go first.
+    pub priority: i32,
+    /// Virtual workers.
+    pub lanes: u32,
+    /// Fewest workers it trains with.
+    pub min_workers: u32,
+    /// Most workers it trains with.
+    pub max_workers: u32,
+    /// What it computes on.
+    pub device: DeviceWish,
+    /// What to do, in order.
+    pub plan: Vec<Stage>,
+    /// The newest generation that anything of this name has had.
+    pub generation: Generation,
+    /// Step of the newest checkpoint there is already.
+    pub checkpoint: Option<u64>,
+    /// Time-outs.
+    pub timeouts: Timeouts,
+}
+
+/// What whoever has the say over a job wants of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// Get on with it.
+    Run,
+    /// Stop, and keep what there is.
+    Pause,
+    /// Stop for good.
+    Cancel,
+}
+
+/// A job. What is serialised is its record in the state store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// What was asked for.
+    pub request: Request,
+    /// Its place in the queue, among those of its priority.
+    pub sequence: u64,
+    /// When it was submitted.
+    pub submitted: Time,
+    /// What is wanted of it now.
+    pub wish: Wish,
+    /// Where it is.
+    pub phase: Phase,
+    /// Why it is there.
+    pub reason: String,
+    /// Since when it has been in this phase.
+    pub since: Time,
+    /// Stages to come, the present one included.
+    pub remaining: VecDeque<Stage>,
+    /// The newest generation there ever was.
+    pub generation: Generation,
+    /// The dataset, once prepared.
+    pub dataset_uri: Option<String>,
+    /// Step of the newest checkpoint known to be visible.
+    pub checkpoint: Option<u64>,
+    /// Why it failed, when it did.
+    pub failure: Option<Failure>,
+    /// Tries since it last got further.
+    pub retries: u32,
+    /// The task under way.
+    pub attempt: Option<Attempt>,
+    /// Not to be tried again before then.
+    #[serde(skip)]
+    pub not_before: Option<Time>,
+    /// The phase of a job that was over, to which it returns after one more stage.
+    pub returns_to: Option<Phase>,
+}
+
+impl Job {
+    pub(crate) fn new(request: Request, sequence: u64, now: Time) -> Job {
+        Job {
+            sequence,
+            submitted: now,
+            wish: Wish::Run,
+            phase: Phase::Pending,
+            reason: "submitted".into(),
+            since: now,
+            remaining: request.plan.iter().copied().collect(),
+            generation: request.generation,
+            dataset_uri: None,
+            checkpoint: request.checkpoint,
+            failure: None,
+            retries: 0,
+            attempt: None,
+            not_before: None,
+            returns_to: None,
+            request,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &JobName {
+        &self.request.name
+    }
+
+    /// The stage it waits for workers for, at this time.
+    pub(crate) fn waits_for(&self, now: Time) -> Option<Stage> {
+        let waits = self.phase == Phase::Pending
+            && self.wish == Wish::Run
+            && self.attempt.is_none()
+            && self.not_before.is_none_or(|then| then <= now);
+        self.remaining.front().copied().filter(|_| waits)
+    }
+
+    /// Fewest and most workers it takes for a stage.
+    pub(crate) fn workers(&self, stage: Stage) -> (u32, u32) {
+        let Request { min_workers, max_workers, .. } = self.request;
+        stage.workers(min_workers, max_workers)
+    }
+
+    /// Where it stands in the queue: smaller goes first.
+    pub fn rank(&self) -> (std::cmp::Reverse<i32>, u64) {
+        (std::cmp::Reverse(self.request.priority), self.sequence)
+    }
+}

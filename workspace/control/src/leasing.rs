@@ -1,0 +1,144 @@
+//! Tasks are leased to workers, and taken back.
+
+use std::ops::Range;
+
+use crate::{
+    Assignment, Attempt, Command, Device, Ending, JobName, Member, Membership, Notice, Order, Rank, State,
+    Time, Worker, WorkerName, lanes, state::Outcome,
+};
+
+impl State {
+    /// Leases the job's next stage to `count` free workers of a kind.
+    pub(crate) fn start(&mut self, name: &JobName, device: Device, count: u32, now: Time, out: &mut Outcome) {
+        let members = self.choose(name, device, count);
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let Some(stage) = job.remaining.front().copied() else { return };
+        // Invariant A.
+        let generation = self.pool.generation.next();
+        self.pool.generation = generation;
+        job.generation = generation;
+        job.not_before = None;
+        let attempt = Attempt::new(stage, generation, device, members, now);
+        let workers: Vec<WorkerName> = attempt.members.iter().map(|member| member.worker.clone()).collect();
+        self.seats.take(name, &attempt);
+        job.attempt = Some(attempt);
+        let plural = if workers.len() == 1 { "worker" } else { "workers" };
+        let reason = format!("generation {generation} on {} {plural}", workers.len());
+        self.enter(name, stage.phase(), reason, now, out);
+        out.changed.insert(name.clone());
+        out.tell(name, Notice::Assigned { stage, generation, workers: workers.clone() });
+        for worker in &workers {
+            self.crew.change(worker, |worker| {
+                worker.task = Some(Membership { job: name.clone(), generation });
+                worker.last_job = Some(name.clone());
+                worker.heard = worker.heard.max(now);
+            });
+            self.assign(name, worker, out);
+        }
+    }
+
+    /// Free workers of a kind: those who did this job's work last may find its files cached.
+    fn choose(&self, name: &JobName, device: Device, count: u32) -> Vec<Member> {
+        let fits = |worker: &Worker| worker.is_free() && worker.device == device;
+        let mut free: Vec<(&WorkerName, &Worker)> =
+            self.crew.iter().filter(|(_, worker)| fits(worker)).collect();
+        free.sort_by_key(|(_, worker)| worker.last_job.as_ref() != Some(name));
+        free.truncate(count as usize);
+        // By name, so that ranks stay where they were as long as the same workers are there.
+        free.sort_by_cached_key(|(worker, _)| natural(worker.as_str()));
+        let member = |(name, worker): (&WorkerName, &Worker)| Member {
+            worker: name.clone(),
+            incarnation: worker.incarnation,
+        };
+        free.into_iter().map(member).collect()
+    }
+
+    /// Tells a member what its part is.
+    pub(crate) fn assign(&self, name: &JobName, worker: &WorkerName, out: &mut Outcome) {
+        let Some(to) = self.crew.get(worker) else { return };
+        let Some(seat) = self.seats.of(worker, to.incarnation) else { return };
+        let Some(job) = self.jobs.get(name) else { return };
+        let Some(attempt) = &job.attempt else { return };
+        let world = attempt.members.len() as u32;
+        let assignment = Assignment {
+            job: name.clone(),
+            stage: attempt.stage,
+            rank: seat.rank,
+            world,
+            // Invariant B.
+            lanes: lanes::share(job.request.lanes, world, seat.rank.0),
+            dataset_uri: job.dataset_uri.clone().unwrap_or_default(),
+            collective_timeout: job.request.timeouts.collective,
+            heartbeat: job.request.timeouts.heartbeat,
+        };
+        let (session, generation) = (to.session, attempt.generation);
+        out.push(Command::Send { session, generation, order: Order::Assign(assignment) });
+    }
+
+    /// Tells some ranks of the job's present attempt something. Those that are cut off are told when
+    /// they are back.
+    pub(crate) fn order(&self, name: &JobName, ranks: Range<usize>, order: Order, out: &mut Outcome) {
+        let Some(attempt) = self.jobs.get(name).and_then(|job| job.attempt.as_ref()) else { return };
+        for member in attempt.members.iter().take(ranks.end).skip(ranks.start) {
+            let there = self.crew.get(&member.worker).filter(|worker| member.is(worker));
+            if let Some(worker) = there.filter(|worker| worker.cut_off.is_none()) {
+                let (session, generation) = (worker.session, attempt.generation);
+                out.push(Command::Send { session, generation, order: order.clone() });
+            }
+        }
+    }
+
+    /// Has training finish its step, write a checkpoint and end.
+    pub(crate) fn stop_training(&mut self, name: &JobName, reason: String, out: &mut Outcome) {
+        let Some(attempt) = self.jobs.get_mut(name).and_then(|job| job.attempt.as_mut()) else { return };
+        if attempt.ending.is_some() {
+            return;
+        }
+        attempt.ending = Some(Ending { reason: reason.clone() });
+        for member in &attempt.members {
+            if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {
+                self.crew.change(&member.worker, |worker| worker.returning = true);
+            }
+        }
+        self.unsettled = true;
+        out.changed.insert(name.clone());
+        out.tell(name, Notice::Stopping { reason });
+        self.order(name, 0..usize::MAX, Order::StopAfterStep { checkpoint: true }, out);
+    }
+
+    /// Gives the job's attempt up; its members are to let go of it.
+    pub(crate) fn abandon(&mut self, name: &JobName, out: &mut Outcome) {
+        let Some(attempt) = self.end_attempt(name, out) else { return };
+        for (rank, member) in attempt.members.iter().enumerate() {
+            let rank = Rank(rank as u32);
+            let task = Membership { job: name.clone(), generation: attempt.generation };
+            let there = self.crew.get(&member.worker).filter(|worker| worker.task.as_ref() == Some(&task));
+            let Some(worker) = there.filter(|worker| member.is(worker)) else { continue };
+            if attempt.done.contains_key(&rank) || attempt.let_go.contains(&rank) {
+                self.release(&member.worker, out);
+                continue;
+            }
+            if worker.cut_off.is_none() {
+                let (session, generation) = (worker.session, attempt.generation);
+                out.push(Command::Send { session, generation, order: Order::Abort });
+            }
+            self.crew.change(&member.worker, |worker| worker.returning = true);
+        }
+    }
+
+    /// The job's attempt is over, one way or another.
+    pub(crate) fn end_attempt(&mut self, name: &JobName, out: &mut Outcome) -> Option<Attempt> {
+        let attempt = self.jobs.get_mut(name)?.attempt.take()?;
+        self.seats.leave(&attempt);
+        self.unsettled = true;
+        out.changed.insert(name.clone());
+        Some(attempt)
+    }
+}
+
+/// Orders `worker-10` after `worker-9`.
+fn natural(name: &str) -> (String, u64) {
+    let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let (text, number) = name.split_at(name.len() - digits);
+    (text.to_owned(), number.parse().unwrap_or(0))
+}

@@ -1,0 +1,247 @@
+//! Who gets which workers: a pure function of counts.
+//!
+//! Jobs are looked at in the order of the queue: priority first, then first come, first served.
+//!
+//! 1. Each that can begin with its fewest workers is given those; if more are on their way back, it
+//!    waits a moment for them, holding what it has. One that cannot begin, but could if
+//!    - attempts that are ending anyway gave their workers back, or
+//!    - jobs of lower priority did, or those of the same gave what they have beyond their fewest,
+//!
+//!    has them do so, and the free workers are held for it meanwhile. One that cannot even then has
+//!    free workers held for it only once it has waited longer than its patience: until then,
+//!    smaller jobs behind it go ahead (invariant H).
+//! 2. What is left makes the jobs that begin larger.
+//! 3. What is left then makes running jobs larger, one at a time, if nobody waits for workers of
+//!    that kind.
+
+use std::{
+    cmp::{Ordering, Reverse},
+    time::Duration,
+};
+
+use crate::{
+    Device, JobName, Policy,
+    shares::{Counts, Shares},
+};
+
+/// A job that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) job: JobName,
+    pub(crate) priority: i32,
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    /// Kinds of workers that will do, the preferred one first.
+    pub(crate) kinds: &'static [Device],
+    pub(crate) waited: Duration,
+}
+
+/// A job that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) job: JobName,
+    pub(crate) priority: i32,
+    pub(crate) sequence: u64,
+    pub(crate) device: Device,
+    pub(crate) members: u32,
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    /// It can be stopped at a step boundary, and is not being stopped already.
+    pub(crate) stoppable: bool,
+    pub(crate) age: Duration,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// The job begins.
+    Start { job: JobName, device: Device, workers: u32 },
+    /// The job goes on waiting.
+    Wait { job: JobName, reason: String },
+    /// The job is stopped at a step boundary and queued again.
+    Stop { job: JobName, reason: String },
+}
+
+/// Decides. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just
+/// begun, and to which workers are still coming.
+pub(crate) fn decide(
+    waiting: &[Waiting],
+    running: &[Running],
+    shares: &Shares,
+    policy: &Policy,
+    is_young: bool,
+) -> Vec<Decision> {
+    let mut victims: Vec<Running> = running.iter().filter(|job| job.stoppable).cloned().collect();
+    victims.sort_by_key(|job| (job.priority, Reverse(job.sequence)));
+    let mut desk = Desk {
+        free: shares.free.clone(),
+        returning: shares.returning.clone(),
+        shares,
+        is_young,
+        victims,
+        wanted: Vec::new(),
+        decisions: Vec::new(),
+    };
+    let mut starts = Vec::new();
+    for job in waiting {
+        match desk.kind_for(job) {
+            Some(kind) if desk.is_worth_a_moment(job, kind, policy) => desk.gather(job, kind),
+            Some(kind) => {
+                desk.free.take(kind, job.min);
+                starts.push((job, kind, job.min));
+            }
+            None => desk.queue(job, policy),
+        }
+    }
+    let mut decisions = Vec::new();
+    for (job, kind, fewest) in starts {
+        let more = job.max.saturating_sub(fewest).min(desk.free.of(kind));
+        desk.free.take(kind, more);
+        decisions.push(Decision::Start { job: job.job.clone(), device: kind, workers: fewest + more });
+    }
+    desk.grow(policy);
+    decisions.append(&mut desk.decisions);
+    decisions
+}
+
+/// The work in progress of one decision.
+struct Desk<'a> {
+    free: Counts,
+    returning: Counts,
+    shares: &'a Shares,
+    is_young: bool,
+    /// Who may be stopped: the least important first, and of those the latest.
+    victims: Vec<Running>,
+    /// Kinds that somebody waits for: nobody grows on those.
+    wanted: Vec<Device>,
+    decisions: Vec<Decision>,
+}
+
+impl Desk<'_> {
+    fn kind_for(&self, job: &Waiting) -> Option<Device> {
+        job.kinds.iter().copied().find(|kind| self.free.of(*kind) >= job.min)
+    }
+
+    /// Growing later costs a checkpoint: nobody begins small while more are on their way, if that is
+    /// so for a moment only.
+    fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
+        let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
+        (self.is_young || come_back) && self.free.of(kind) < job.max
+    }
+
+    fn gather(&mut self, job: &Waiting, kind: Device) {
+        let more = (job.max - self.free.of(kind)).min(self.returning.of(kind));
+        self.free.take(kind, job.max);
+        self.returning.take(kind, more);
+        self.wanted.push(kind);
+        self.wait(job, "waiting a moment for more workers on their way".into());
+    }
+
+    /// A job that cannot begin: what is done so that it can, and what it is told.
+    fn queue(&mut self, job: &Waiting, policy: &Policy) {
+        let enough = |kind: &Device| self.shares.all.of(*kind) >= job.min;
+        let kinds: Vec<Device> = job.kinds.iter().copied().filter(enough).collect();
+        if kinds.is_empty() {
+            let there: u32 = job.kinds.iter().map(|kind| self.shares.all.of(*kind)).max().unwrap_or(0);
+            let reason = format!("needs {}; the pool has {there}", workers_of(job.min, job.kinds));
+            return self.wait(job, reason);
+        }
+        self.wanted.extend(&kinds);
+        let missing = |desk: &Self, kind: Device| job.min - desk.free.of(kind);
+        for kind in kinds.iter().copied() {
+            let missing = missing(self, kind);
+            if self.returning.of(kind) >= missing {
+                self.returning.take(kind, missing);
+                self.free.set(kind, 0);
+                return self.wait(job, format!("waiting for {} to finish a step", workers(missing)));
+            }
+        }
+        for kind in kinds.iter().copied() {
+            if let Some(reason) = self.reclaim(job, kind, missing(self, kind)) {
+                self.free.set(kind, 0);
+                return self.wait(job, reason);
+            }
+        }
+        let fewest = kinds.iter().map(|kind| missing(self, *kind)).min().unwrap_or(0);
+        if job.waited <= policy.patience {
+            // Smaller jobs behind it may go ahead.
+            return self.wait(job, format!("waiting for {}", more_workers(fewest)));
+        }
+        for kind in kinds {
+            self.free.set(kind, 0);
+        }
+        self.wait(job, format!("waiting for {}; free ones are held for it", more_workers(fewest)));
+    }
+
+    /// Has running jobs give back what is `missing` beside workers that return anyway, if together
+    /// they can: the least important ones, and of those the latest.
+    fn reclaim(&mut self, job: &Waiting, kind: Device, missing: u32) -> Option<String> {
+        let missing = missing - self.returning.of(kind);
+        let gives = |victim: &Running| match victim.priority.cmp(&job.priority) {
+            _ if victim.device != kind => 0,
+            Ordering::Less => victim.members,
+            Ordering::Equal => victim.members.saturating_sub(victim.min),
+            Ordering::Greater => 0,
+        };
+        let (mut chosen, mut sum) = (Vec::new(), 0);
+        for (at, victim) in self.victims.iter().enumerate() {
+            let given = gives(victim);
+            if given > 0 && sum < missing {
+                chosen.push(at);
+                sum += given;
+            }
+        }
+        if sum < missing {
+            return None;
+        }
+        self.returning.set(kind, sum - missing);
+        let mut names = Vec::new();
+        for at in chosen.into_iter().rev() {
+            let victim = self.victims.remove(at);
+            let reason = if victim.priority < job.priority {
+                format!("preempted by {} (priority {} over {})", job.job, job.priority, victim.priority)
+            } else {
+                format!("making room for {}", job.job)
+            };
+            names.push(victim.job.to_string());
+            self.decisions.push(Decision::Stop { job: victim.job, reason });
+        }
+        let write = if names.len() == 1 { "which writes a checkpoint" } else { "which write checkpoints" };
+        Some(format!("waiting for workers of {}, {write} first", names.join(" and ")))
+    }
+
+    /// Running jobs get what nobody waits for. Whoever is stopping now may be growing already: so
+    /// nobody else does until it is back.
+    fn grow(&mut self, policy: &Policy) {
+        let mut waited_for = std::mem::take(&mut self.wanted);
+        for job in std::mem::take(&mut self.victims).into_iter().rev() {
+            let kind = job.device;
+            let more = job.max.saturating_sub(job.members).min(self.free.of(kind));
+            let is_quiet = self.shares.returning.of(kind) == 0 && !waited_for.contains(&kind);
+            if more > 0 && job.age >= policy.settle && is_quiet {
+                waited_for.push(kind);
+                let reason = format!("growing from {} to {}", job.members, workers(job.members + more));
+                self.decisions.push(Decision::Stop { job: job.job, reason });
+            }
+        }
+    }
+
+    fn wait(&mut self, job: &Waiting, reason: String) {
+        self.decisions.push(Decision::Wait { job: job.job.clone(), reason });
+    }
+}
+
+fn workers(count: u32) -> String {
+    if count == 1 { "1 worker".into() } else { format!("{count} workers") }
+}
+
+fn more_workers(count: u32) -> String {
+    if count == 1 { "1 more worker".into() } else { format!("{count} more workers") }
+}
+
+fn workers_of(count: u32, kinds: &[Device]) -> String {
+    match kinds {
+        [Device::Cuda] => format!("{} with a CUDA device", workers(count)),
+        _ => workers(count),
+    }
+}

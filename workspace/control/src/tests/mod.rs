@@ -1,0 +1,16 @@
+//! Scenarios, one sentence each. The simulator (`tests/simulation`) has those nobody thought of.
+
+mod checkpoints;
+mod coordinators;
+mod draining;
+mod failing;
+mod finishing;
+mod leaving;
+mod membership;
+mod queue;
+mod queue_properties;
+mod scheduling;
+mod verbs;
+mod world;
+
+use world::*;

@@ -1,0 +1,47 @@
+//! A worker of the pool.
+
+use crate::{Device, Incarnation, JobName, Membership, Session, Time};
+
+/// A worker's process that is connected, or was a moment ago.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worker {
+    /// Which life of its name.
+    pub incarnation: Incarnation,
+    /// The life of its name before this one: if that process wakes up, its time is over.
+    pub replaced: Option<Incarnation>,
+    /// What it computes on.
+    pub device: Device,
+    /// Host, process, versions: for people.
+    pub about: String,
+    /// Its connection.
+    pub session: Session,
+    /// When it was last heard of.
+    pub heard: Time,
+    /// Since when it has been connected to this coordinator.
+    pub since: Time,
+    /// Its connection broke then, and it has not come back yet.
+    pub cut_off: Option<(Time, String)>,
+    /// It was told to end, by the system.
+    pub leaving: bool,
+    /// Somebody wants it to get no more tasks.
+    pub drained: bool,
+    /// What it is doing, as far as is known: of a job's present attempt, or of one given up that it
+    /// has not let go of yet.
+    pub task: Option<Membership>,
+    /// Its task is ending, or was given up.
+    pub returning: bool,
+    /// The job it last had a task of, which may find its files cached.
+    pub last_job: Option<JobName>,
+}
+
+impl Worker {
+    /// Whether it gets further tasks, now or once it is done with the one it has.
+    pub fn serves(&self) -> bool {
+        !self.drained && !self.leaving
+    }
+
+    /// Whether it can be given a task now.
+    pub fn is_free(&self) -> bool {
+        self.serves() && self.task.is_none() && self.cut_off.is_none()
+    }
+}

@@ -1,0 +1,108 @@
+//! G and H: who gets workers, as it can be seen from outside.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use twinspire_control::{Command, Device, Event, Job, Notice, Phase, State, Wish};
+
+use crate::world::World;
+
+/// Workers by kind.
+type Counts = BTreeMap<Device, u32>;
+
+fn count(state: &State, which: impl Fn(&twinspire_control::Worker) -> bool) -> Counts {
+    let mut counts = Counts::new();
+    for (_, worker) in state.workers().filter(|(_, worker)| worker.serves() && which(worker)) {
+        *counts.entry(worker.device).or_default() += 1;
+    }
+    counts
+}
+
+fn of(counts: &Counts, kind: Device) -> u32 {
+    counts.get(&kind).copied().unwrap_or(0)
+}
+
+/// A job that waits, and what for.
+struct Waiting<'a> {
+    job: &'a Job,
+    min: u32,
+    kinds: &'static [Device],
+    /// It waits a moment for more workers.
+    gathers: bool,
+    /// It is out of patience, and these are the only workers that will do: they are held for it.
+    holds: Option<Device>,
+}
+
+impl World {
+    pub(crate) fn check_fairness(&self, event: &Event, commands: &[Command]) {
+        let begins =
+            |command: &Command| matches!(command, Command::Tell { notice: Notice::Assigned { .. }, .. });
+        let has_begun = commands.iter().any(begins);
+        let Some(coordinator) = self.coordinator.as_ref().filter(|_| has_begun || *event == Event::Tick)
+        else {
+            return;
+        };
+        let state = &coordinator.state;
+        let (free, all) = (count(state, |worker| worker.is_free()), count(state, |_| true));
+        let waiting = self.waiting(state, &free, &all);
+        check_nobody_waits_in_vain(&waiting, &free, &all);
+        for command in commands {
+            if let Command::Tell { job, notice: Notice::Assigned { workers, .. } } = command
+                && let Some(begun) = state.job(job)
+                && let Some(attempt) = &begun.attempt
+            {
+                let given = of(&free, attempt.device) + workers.len() as u32;
+                check_nobody_was_passed_over(&waiting, begun, attempt.device, given);
+            }
+        }
+    }
+
+    fn waiting<'a>(&self, state: &'a State, free: &Counts, all: &Counts) -> Vec<Waiting<'a>> {
+        let (now, reconnect) = (self.clock(), self.climate.policy.reconnect);
+        let begun = self.coordinator.as_ref().map_or(0, |coordinator| coordinator.begun);
+        let is_young = Duration::from_millis(self.now - begun) < reconnect;
+        let waits = |job: &&Job| {
+            let is_due = job.not_before.is_none_or(|then| then <= now);
+            job.phase == Phase::Pending && job.wish == Wish::Run && is_due
+        };
+        let mut jobs: Vec<&Job> = state.jobs().filter(waits).collect();
+        jobs.sort_by_key(|job| job.rank());
+        let waiting = jobs.into_iter().map(|job| {
+            let stage = *job.remaining.front().expect("G: a job waits for nothing");
+            let (min, max) = stage.workers(job.request.min_workers, job.request.max_workers);
+            let kinds = job.request.device.kinds(stage);
+            let some = kinds.iter().any(|kind| (min..max).contains(&of(free, *kind)));
+            let gathers = some && (is_young || now.since(job.since) < reconnect);
+            let enough: Vec<Device> = kinds.iter().copied().filter(|kind| of(all, *kind) >= min).collect();
+            let patient = now.since(job.since) > self.climate.policy.patience;
+            let holds = enough.first().copied().filter(|_| patient && enough.len() == 1);
+            Waiting { job, min, kinds, gathers, holds }
+        });
+        waiting.collect()
+    }
+}
+
+/// G: whoever waits could not begin, but for workers held for somebody before it.
+fn check_nobody_waits_in_vain(waiting: &[Waiting<'_>], free: &Counts, all: &Counts) {
+    let mut held: Vec<Device> = Vec::new();
+    for Waiting { job, min, kinds, gathers, .. } in waiting {
+        for kind in kinds.iter().copied() {
+            let waits = held.contains(&kind) || *gathers || of(free, kind) < *min;
+            assert!(waits, "G: {} waits for {min} of {}: {}", job.name(), of(free, kind), job.reason);
+            if of(all, kind) >= *min {
+                held.push(kind);
+            }
+        }
+    }
+}
+
+/// H: what a job begins with, and what is left, could not have served one before it.
+fn check_nobody_was_passed_over(waiting: &[Waiting<'_>], begun: &Job, kind: Device, given: u32) {
+    for Waiting { job, min, kinds, gathers, holds } in
+        waiting.iter().filter(|one| one.job.rank() < begun.rank())
+    {
+        let could = kinds.contains(&kind) && given >= *min;
+        let (name, before) = (begun.name(), job.name());
+        assert!(*holds != Some(kind), "H: {name} began with {given} that were held for {before}");
+        assert!(!could || *gathers, "H: {name} began with {given} that {before} could have had");
+    }
+}

@@ -1,0 +1,206 @@
+//! What a generation truly does: its ranks meet, step together, write checkpoints and end; or lose
+//! one of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use twinspire_control::{Failure, FailureKind, FromWorker, Generation, JobName, Rank, Stage, Started};
+
+use crate::{
+    agenda::Happening,
+    process::{Deed, Doing, Task},
+    world::World,
+};
+
+/// A generation at work.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) job: JobName,
+    pub(crate) stage: Stage,
+    pub(crate) world: u32,
+    /// Its processes.
+    pub(crate) ranks: BTreeMap<Rank, usize>,
+    pub(crate) joined: BTreeSet<Rank>,
+    pub(crate) step: u64,
+    pub(crate) total: u64,
+    every: u64,
+    stop: bool,
+    /// It has made its last step, and writes its last checkpoint.
+    pub(crate) finishing: Option<u64>,
+    /// Who wrote which part.
+    pub(crate) written: BTreeMap<u64, BTreeSet<Rank>>,
+    /// Steps somebody's part of which could not be written.
+    pub(crate) unwritten: BTreeSet<u64>,
+    over: bool,
+    stuck_since: Option<u64>,
+}
+
+/// How one rank is, as far as the others can tell.
+#[derive(PartialEq)]
+enum Health {
+    Fine,
+    Silent,
+    Gone,
+}
+
+/// Steps of a job's training; units of its other stages.
+fn total(job: &JobName, stage: Stage) -> u64 {
+    let salt: u64 = job.as_str().bytes().map(u64::from).sum();
+    if stage == Stage::Train { 5 + salt * 7 % 40 } else { 2 + salt * 3 % 8 }
+}
+
+impl World {
+    /// A process takes its part.
+    pub(crate) fn join_run(&mut self, process: usize, task: &Task) {
+        let run = self.runs.entry(task.generation).or_insert_with(|| Run {
+            job: task.job.clone(),
+            stage: task.stage,
+            world: task.world,
+            ranks: BTreeMap::new(),
+            joined: BTreeSet::new(),
+            step: 0,
+            total: total(&task.job, task.stage),
+            every: 3 + task.generation.0 % 7,
+            stop: false,
+            finishing: None,
+            written: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
+            over: false,
+            stuck_since: None,
+        });
+        assert_eq!(
+            (&run.job, run.stage, run.world),
+            (&task.job, task.stage, task.world),
+            "A: one generation"
+        );
+        let earlier = run.ranks.insert(task.rank, process);
+        assert!(earlier.is_none_or(|earlier| earlier == process), "B: two processes are rank {}", task.rank);
+    }
+
+    pub(crate) fn stop_run(&mut self, generation: Generation) {
+        if let Some(run) = self.runs.get_mut(&generation) {
+            run.stop = true;
+        }
+    }
+
+    pub(crate) fn meet(&mut self, process: usize, generation: Generation) {
+        let Some(task) = &mut self.processes[process].task else { return };
+        task.doing = Doing::Working;
+        let Some(run) = self.runs.get_mut(&generation) else { return };
+        run.joined.insert(task.rank);
+        if (run.joined.len() as u32) < run.world || run.over {
+            return;
+        }
+        if run.stage == Stage::Train {
+            let visible = self.storage.get(&run.job).and_then(|visible| visible.last().copied());
+            run.step = visible.map_or(0, |(_, step)| step);
+            let started =
+                FromWorker::Started(Started { step: run.step, total_steps: run.total, ..Started::default() });
+            let first = run.ranks[&Rank(0)];
+            if let Some(task) = &mut self.processes[first].task {
+                task.said.started = Some(started.clone());
+            }
+            self.say(first, generation, started);
+        }
+        self.after(self.climate.step, Happening::Step(generation));
+    }
+
+    fn health(&self, run: &Run, generation: Generation) -> Health {
+        let of = |process: &usize| {
+            let there = &self.processes[*process];
+            match there.task.as_ref().filter(|task| there.alive && task.generation == generation) {
+                None => Health::Gone,
+                Some(task) => match (task.doing, &task.said.result) {
+                    (Doing::Over, Some(FromWorker::Done(_))) => Health::Fine,
+                    (Doing::Over | Doing::Aborting, _) => Health::Gone,
+                    _ if there.frozen_until > self.now || there.isolated => Health::Silent,
+                    _ => Health::Fine,
+                },
+            }
+        };
+        let all: Vec<Health> = run.ranks.values().map(of).collect();
+        [Health::Gone, Health::Silent].into_iter().find(|bad| all.contains(bad)).unwrap_or(Health::Fine)
+    }
+
+    /// The next step of all ranks together.
+    pub(crate) fn step(&mut self, generation: Generation) {
+        let Some(run) = self.runs.get(&generation).filter(|run| !run.over) else { return };
+        let health = self.health(run, generation);
+        let slowest = run.ranks.values().map(|process| self.processes[*process].slowness).max().unwrap_or(1);
+        let (fails, culprit) = (self.chance(self.climate.failure), self.draw(0, 1000));
+        let Some(run) = self.runs.get_mut(&generation) else { return };
+        let mut pause = self.climate.step * slowest;
+        match health {
+            Health::Gone => return self.bereave(generation),
+            Health::Silent => {
+                let since = *run.stuck_since.get_or_insert(self.now);
+                if self.now - since > self.climate.timeouts.collective.as_millis() as u64 {
+                    return self.bereave(generation);
+                }
+                pause = 250;
+            }
+            Health::Fine if fails => {
+                let kinds = [
+                    FailureKind::Storage,
+                    FailureKind::Storage,
+                    FailureKind::BadInput,
+                    FailureKind::Internal,
+                ];
+                let kind = kinds[culprit as usize % kinds.len()];
+                let process =
+                    run.ranks.values().copied().nth(culprit as usize % run.ranks.len()).unwrap_or(0);
+                self.soon(process, generation, 10, Deed::Fail(failure(kind, "it broke")));
+            }
+            Health::Fine if run.finishing.is_some() => run.stuck_since = None,
+            Health::Fine => {
+                run.stuck_since = None;
+                let is_last = run.stop || run.step >= run.total;
+                if run.stage == Stage::Train && is_last || run.step >= run.total {
+                    self.finish(generation);
+                } else {
+                    run.step += 1;
+                    if run.stage == Stage::Train && run.step.is_multiple_of(run.every) {
+                        let step = run.step;
+                        self.all_ranks(generation, 300, &Deed::Write(step));
+                    }
+                }
+            }
+        }
+        self.after(pause, Happening::Step(generation));
+    }
+
+    fn finish(&mut self, generation: Generation) {
+        let Some(run) = self.runs.get_mut(&generation) else { return };
+        let step = run.step;
+        run.finishing = Some(step);
+        let visible =
+            self.storage.get(&run.job).is_some_and(|visible| visible.iter().any(|(_, s)| *s == step));
+        if run.stage != Stage::Train || visible || step == 0 {
+            self.all_ranks(generation, 200, &Deed::Finish);
+        } else if run.unwritten.contains(&step) {
+            let lost = failure(FailureKind::Storage, "no space left");
+            self.all_ranks(generation, 200, &Deed::Fail(lost));
+        } else if !run.written.contains_key(&step) {
+            self.all_ranks(generation, 500, &Deed::Write(step));
+        }
+    }
+
+    pub(crate) fn all_ranks(&mut self, generation: Generation, span: u64, deed: &Deed) {
+        let Some(run) = self.runs.get(&generation) else { return };
+        for process in run.ranks.values().copied().collect::<Vec<_>>() {
+            self.soon(process, generation, span, deed.clone());
+        }
+    }
+
+    /// Whoever is left notices that somebody is missing.
+    fn bereave(&mut self, generation: Generation) {
+        if let Some(run) = self.runs.get_mut(&generation) {
+            run.over = true;
+        }
+        let lost = failure(FailureKind::LostPeer, "connection closed by peer");
+        self.all_ranks(generation, 800, &Deed::Fail(lost));
+    }
+}
+
+pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
+    Failure { code: "TW4001".into(), message: message.into(), kind, worker: None }
+}
