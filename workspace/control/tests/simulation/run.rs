@@ -96,10 +96,13 @@ impl World {
             let started =
                 FromWorker::Started(Started { step: run.step, total_steps: run.total, ..Started::default() });
             let first = run.ranks[&Rank(0)];
-            if let Some(task) = &mut self.processes[first].task {
+            let task = self.processes[first].task.as_mut();
+            // Whoever comes last may find that rank 0 has left, and does something else by now.
+            let is_at_it = |task: &&mut Task| task.generation == generation && task.doing == Doing::Working;
+            if let Some(task) = task.filter(is_at_it) {
                 task.said.started = Some(started.clone());
+                self.say(first, generation, started);
             }
-            self.say(first, generation, started);
         }
         self.after(self.climate.step, Happening::Step(generation));
     }
@@ -203,4 +206,29 @@ impl World {
 
 pub(crate) fn failure(kind: FailureKind, message: &str) -> Failure {
     Failure { code: "TW4001".into(), message: message.into(), kind, worker: None }
+}
+
+#[test]
+fn what_a_generation_began_with_is_not_said_of_another_task_of_its_rank_0() {
+    let mut world = World::new(0, false);
+    let task = |job: &str, generation: u64, rank: u32| Task {
+        job: job.into(),
+        generation: Generation(generation),
+        stage: Stage::Train,
+        rank: Rank(rank),
+        world: 2,
+        doing: Doing::Waiting,
+        said: Default::default(),
+    };
+    for rank in 0..2 {
+        world.start_another(rank);
+        let task = task("a", 1, rank as u32);
+        world.join_run(rank, &task);
+        world.processes[rank].task = Some(task);
+    }
+    world.meet(0, Generation(1));
+    world.processes[0].task = Some(Task { doing: Doing::Working, ..task("b", 2, 0) });
+    world.meet(1, Generation(1));
+    let said = world.processes[0].task.as_ref().map(|task| task.said.started.is_some());
+    assert_eq!(said, Some(false), "where a began is said of b");
 }
