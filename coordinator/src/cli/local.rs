@@ -52,8 +52,7 @@ pub(crate) struct Local {
 impl Local {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let begun = Instant::now();
-        let job = self.job.read()?;
-        let spec = job.spec();
+        let spec = &self.job.read()?;
         let workers = workers(spec, self.workers)?;
         let places = Places::of(spec);
         // Held until the end: nobody else runs this job here meanwhile.

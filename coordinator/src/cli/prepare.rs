@@ -31,9 +31,9 @@ pub(crate) struct Prepare {
 
 impl Prepare {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let job = self.job.read()?;
+        let spec = self.job.read()?;
         let run = Run {
-            spec: job.spec(),
+            spec: &spec,
             workers: 1,
             plan: vec![Stage::Prepare],
             generation: 0,

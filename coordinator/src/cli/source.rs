@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use twinspire_job::{JobFile, JobSpec, Override};
 
-use super::CliError;
+use super::{CliError, paths};
 use crate::{ControlError, service::Places};
 
 /// A job file.
@@ -21,8 +21,12 @@ pub(crate) struct FileArgs {
 }
 
 impl FileArgs {
-    pub(crate) fn read(&self) -> Result<JobFile, CliError> {
-        Ok(JobFile::read(&self.file, &self.set)?)
+    /// The job, whose inputs are named so that they mean the same everywhere on this machine: a job
+    /// that begins here can go on elsewhere.
+    pub(crate) fn read(&self) -> Result<JobSpec, CliError> {
+        let mut spec = JobFile::read(&self.file, &self.set)?.into_spec();
+        paths::make_inputs_absolute(&mut spec)?;
+        Ok(spec)
     }
 }
 
@@ -45,7 +49,7 @@ pub(crate) struct JobArgs {
 impl JobArgs {
     pub(crate) fn read(&self) -> Result<JobSpec, CliError> {
         if Path::new(&self.job).is_file() || self.job.ends_with(".yaml") || self.job.ends_with(".yml") {
-            return Ok(JobFile::read(&self.job, &self.set)?.into_spec());
+            return FileArgs { file: self.job.clone(), set: self.set.clone() }.read();
         }
         let runs = Path::new(&self.runs);
         let recorded = runs.join(&self.job).join("job.json");
@@ -53,7 +57,8 @@ impl JobArgs {
             return Err(self.no_such_job(runs).into());
         }
         // JSON is YAML: the recorded job is a job file.
-        let mut spec = JobFile::read(&recorded, &self.set)?.into_spec();
+        let recorded = recorded.to_string_lossy().into_owned();
+        let mut spec = FileArgs { file: recorded, set: self.set.clone() }.read()?;
         if !spec.runs.contains("://") {
             // It may have been run from another directory.
             spec.runs.clone_from(&self.runs);

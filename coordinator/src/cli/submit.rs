@@ -48,7 +48,7 @@ pub(crate) struct Submit {
 
 impl Submit {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut spec = self.job.read()?.into_spec();
+        let mut spec = self.job.read()?;
         paths::make_absolute(&mut spec)?;
         let mut jobs = self.server.connect().await?;
         let request = v1::SubmitRequest {

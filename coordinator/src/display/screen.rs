@@ -155,7 +155,8 @@ impl Screen {
     }
 
     fn phase(&mut self, phase: Phase, reason: &str) {
-        if phase.is_final() {
+        // A job that waits for nothing but this machine's own workers does not wait long.
+        if phase.is_final() || phase == Phase::Pending {
             return;
         }
         if self.last.replace(phase) != Some(phase) {
