@@ -121,6 +121,22 @@ async fn s3_conforms() {
     conformance(&Location::parse_with("s3://bucket", &server.environment()).unwrap().join("other")).await;
 }
 
+/// `TWINSPIRE_TEST_S3_URI` names a bucket, or a place in one, of a server that the `AWS_*` variables say
+/// how to reach: `s3://bucket/prefix`. What is written there goes again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_given_by_the_environment_conforms() {
+    let Ok(uri) = std::env::var("TWINSPIRE_TEST_S3_URI") else {
+        println!("skipped: TWINSPIRE_TEST_S3_URI names no server");
+        return;
+    };
+    // A place of its own, whoever else tests there.
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let root = Location::parse(&uri).unwrap().join(&format!("conformance-{}", now.as_nanos()));
+    conformance(&root).await;
+    root.delete_all().await.unwrap();
+    assert_eq!(root.list("").await.unwrap(), []);
+}
+
 async fn failure(server: &S3Server, uri: &str, change: &[(&str, &str)]) -> StorageError {
     let mut variables = server.environment();
     variables.push(("AWS_MAX_ATTEMPTS".into(), "2".into()));
