@@ -210,6 +210,8 @@ impl ControlError {
             | ControlError::Refused(_)
             | ControlError::BadJob { .. }
             | ControlError::Relative { .. } => true,
+            ControlError::Storage(error) => error.is_user_mistake(),
+            ControlError::Checkpoints(error) => error.is_user_mistake(),
             ControlError::Answered { mistake, .. } => *mistake,
             _ => false,
         }
@@ -224,6 +226,7 @@ impl ControlError {
             ControlError::Refused(_) => tonic::Code::FailedPrecondition,
             ControlError::BadJob { .. } | ControlError::Relative { .. } => tonic::Code::InvalidArgument,
             ControlError::Stopped | ControlError::Superseded { .. } => tonic::Code::Unavailable,
+            error if error.is_user_mistake() => tonic::Code::FailedPrecondition,
             _ => tonic::Code::Internal,
         }
     }

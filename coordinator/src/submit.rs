@@ -3,6 +3,7 @@
 use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_job::{JobFile, JobSpec, is_relative};
 use twinspire_storage::Location;
+use twinspire_store::MAX_VALUE;
 
 use crate::{
     ControlError,
@@ -11,6 +12,9 @@ use crate::{
 
 /// The `runs` of a job that does not say where.
 pub(crate) const DEFAULT_RUNS: &str = "runs";
+
+/// Most bytes of a job as JSON and its key: what is decided about it is kept in the same value.
+const LARGEST: usize = MAX_VALUE / 2;
 
 /// Checks a job, given as JSON. `runs` is where jobs that do not say otherwise keep their things.
 pub(crate) async fn check(
@@ -27,6 +31,7 @@ pub(crate) async fn check(
     }
     refuse_relative(&mut spec)?;
     let key = if key.is_empty() { spec.fingerprint() } else { key };
+    refuse_large(&spec, &key)?;
     let (generation, checkpoint) = what_is_there(&spec).await?;
     Ok(Submission::new(spec, key, priority, generation, checkpoint))
 }
@@ -41,6 +46,19 @@ pub(crate) async fn what_is_there(spec: &JobSpec) -> Result<(u64, Option<u64>), 
     let generation = store.highest_generation().await?.map_or(0, |generation| generation.0);
     let newest = store.list().await?.iter().map(|checkpoint| checkpoint.step.0).max();
     Ok((generation, newest))
+}
+
+/// What the store would refuse later, when there is nobody left to tell.
+fn refuse_large(spec: &JobSpec, key: &str) -> Result<(), ControlError> {
+    // A spec is numbers, texts and lists: this cannot fail.
+    let bytes = serde_json::to_vec(spec).unwrap_or_default().len() + key.len();
+    if bytes <= LARGEST {
+        return Ok(());
+    }
+    let report = format!(
+        "the job and its key have {bytes} bytes, {LARGEST} are the most: name many files by a pattern, such as log/*.parquet"
+    );
+    Err(ControlError::BadJob { report })
 }
 
 fn refuse_relative(spec: &mut JobSpec) -> Result<(), ControlError> {

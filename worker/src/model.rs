@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use twinspire_checkpoint::{
     Best, CheckpointStore, Dtype, Manifest, Restored, Retention, State, Step, TensorData, Which,
 };
-use twinspire_collective::Collective;
+use twinspire_collective::{Collective, Timed};
 use twinspire_dataset::{Dataset, ItemTable, Plan, PlanSettings};
 use twinspire_job::{BestMetric, JobSpec};
 use twinspire_storage::Location;
@@ -42,6 +42,8 @@ pub(crate) struct Loaded {
     pub(crate) checkpoints: CheckpointStore,
     best: Option<Best>,
     pub(crate) collective: Arc<dyn Collective>,
+    /// The same, which knows how long it took.
+    pub(crate) communication: Arc<Timed>,
     _group: Group,
 }
 
@@ -53,7 +55,8 @@ impl Loaded {
         tch::set_num_threads(i32::try_from(task.threads()).unwrap_or(1));
         tracing::info!(?device, threads = task.threads(), "computing");
         let group = Group::meet(task)?;
-        let collective = Arc::clone(&group.collective);
+        let communication = Arc::new(Timed::new(Arc::clone(&group.collective)));
+        let collective: Arc<dyn Collective> = Arc::clone(&communication) as _;
 
         let dataset = task.block_on(Dataset::open(Location::parse(&task.assign.dataset_uri)?))??;
         let items = task.block_on(dataset.items())??;
@@ -74,6 +77,7 @@ impl Loaded {
             checkpoints,
             best,
             collective,
+            communication,
             _group: group,
         })
     }

@@ -26,6 +26,7 @@ mod serve;
 mod server;
 mod show;
 mod source;
+mod spent;
 mod status;
 mod steer;
 mod submit;

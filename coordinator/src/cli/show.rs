@@ -10,7 +10,7 @@ use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use twinspire_proto::v1;
 
-use super::{CliError, out};
+use super::{CliError, out, spent};
 use crate::display::{clock, duration, number};
 
 /// How what a coordinator says is shown.
@@ -67,6 +67,7 @@ pub(super) fn job(job: &v1::Job) -> Value {
             "learning_rate": training.learning_rate,
             "eta_ms": job.eta_ms,
         })),
+        "seconds": job.spent.as_ref().map(spent::json),
         "validated": job.validated.as_ref().map(|validated| json!({
             "step": validated.step,
             "metric": validated.metric,

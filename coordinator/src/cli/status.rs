@@ -9,6 +9,7 @@ use super::{
     CliError, out,
     server::ServerArgs,
     show::{self, Format},
+    spent,
 };
 
 /// Show how a job is doing.
@@ -98,6 +99,9 @@ impl Explain {
         if job.phase == "pending" {
             let workers = jobs.list_workers(v1::ListWorkersRequest {}).await?.into_inner().workers;
             out::line(show::pool(&workers))?;
+        }
+        if let Some(spent) = &job.spent {
+            out::line(spent::table(spent))?;
         }
         let request = v1::EventsRequest { name: self.job, follow: false };
         let mut events = jobs.events(request).await?.into_inner();

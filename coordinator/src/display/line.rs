@@ -76,6 +76,7 @@ mod tests {
             loss: 3.21987,
             rows_per_second: 12_345.6,
             learning_rate: 1e-3,
+            ..Training::default()
         };
         let progress = Progress { training: Some(training), ..Progress::default() };
         assert_eq!(

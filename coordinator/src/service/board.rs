@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
-use twinspire_control::{Job, JobName, Notice, Phase, Progress, Started, TaskResult, Time, Validated};
+use twinspire_control::{Job, JobName, Notice, Phase, Progress, Spent, Started, TaskResult, Time, Validated};
 use twinspire_job::JobSpec;
 
 /// Events kept of a job.
@@ -41,6 +41,8 @@ pub struct View {
     pub started: Option<(Time, Started)>,
     /// Its last evaluation during training.
     pub validated: Option<Validated>,
+    /// Where the time of its training went.
+    pub spent: Option<Spent>,
     /// What its stages came to, the newest of each.
     pub results: Vec<TaskResult>,
     /// Its task, or the last it had, was asked for after the job was over.
@@ -148,6 +150,7 @@ impl Board {
                     progress: None,
                     started: None,
                     validated: None,
+                    spent: None,
                     results: Vec::new(),
                     is_extra: job.returns_to.is_some(),
                 };
@@ -217,7 +220,12 @@ impl Entry {
     fn take_in(&mut self, notice: &Notice, now: Time) {
         let view = &mut self.view;
         match notice {
-            Notice::Progress(progress) => view.progress = Some(progress.clone()),
+            Notice::Progress(progress) => {
+                // Training is where it was while it evaluates.
+                let training = progress.training.or(view.progress.as_ref().and_then(|before| before.training));
+                view.spent = training.map(|training| training.spent).or(view.spent);
+                view.progress = Some(Progress { training, ..progress.clone() });
+            }
             Notice::Started(started) => view.started = Some((now, started.clone())),
             Notice::Validated(validated) => view.validated = Some(validated.clone()),
             Notice::Done(result) => {

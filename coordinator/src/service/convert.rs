@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use twinspire_control::{
     Assignment, Device, DeviceWish, Failure, FailureKind, FromWorker, Incarnation, JobName, Membership,
-    Notice, Order, Progress, Registration, Split, Stage, Started, TaskResult, Training, Validated,
+    Notice, Order, Progress, Registration, Spent, Split, Stage, Started, TaskResult, Training, Validated,
 };
 use twinspire_job::JobSpec;
 use twinspire_proto::v1::{self, coordinator_message, task_done, worker_message::Body};
@@ -61,6 +61,7 @@ pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
                 loss: t.loss,
                 rows_per_second: t.rows_per_second,
                 learning_rate: t.learning_rate,
+                spent: t.spent.map(spent).unwrap_or_default(),
             }),
         }),
         Body::RendezvousReady(v1::RendezvousReady { host, port }) => {
@@ -192,8 +193,21 @@ pub(super) fn progress(of: &Progress) -> v1::Progress {
             loss: t.loss,
             rows_per_second: t.rows_per_second,
             learning_rate: t.learning_rate,
+            spent: Some(time_spent(t.spent)),
         }),
     }
+}
+
+fn spent(
+    v1::TimeSpent { compute, data, communication, checkpoint, evaluation, starting }: v1::TimeSpent,
+) -> Spent {
+    Spent { compute, data, communication, checkpoint, evaluation, starting }
+}
+
+pub(super) fn time_spent(
+    Spent { compute, data, communication, checkpoint, evaluation, starting }: Spent,
+) -> v1::TimeSpent {
+    v1::TimeSpent { compute, data, communication, checkpoint, evaluation, starting }
 }
 
 pub(super) fn started(of: &Started) -> v1::TrainingStarted {

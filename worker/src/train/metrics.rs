@@ -1,16 +1,13 @@
 //! What training tells about itself: progress to the coordinator, metrics to files. By rank 0;
 //! losses and row counts are the global ones, reduced with the step.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use twinspire_proto::v1::{Progress, TrainingProgress};
 use twinspire_report::{EvaluationRecord, EventFile, MetricsFile, Record, TrainRecord};
 use twinspire_towers::StepReport;
 
+use super::spent::Spent;
 use crate::task::{Reporter, Task, TaskError};
 
 /// Steps added up since some moment.
@@ -20,19 +17,21 @@ struct Window {
     steps: u64,
     loss: f64,
     rows: u64,
-    waited: Duration,
+    /// All that was spent before.
+    before: Spent,
+    spent: Spent,
 }
 
 impl Window {
-    fn new() -> Window {
-        Window { since: Instant::now(), steps: 0, loss: 0.0, rows: 0, waited: Duration::ZERO }
+    fn new(before: Spent) -> Window {
+        Window { since: Instant::now(), steps: 0, loss: 0.0, rows: 0, before, spent: before }
     }
 
-    fn add(&mut self, report: &StepReport, waited: Duration) {
+    fn add(&mut self, report: &StepReport, spent: &Spent) {
         self.steps += 1;
         self.loss += report.loss;
         self.rows += report.rows;
-        self.waited += waited;
+        self.spent = *spent;
     }
 
     fn mean_loss(&self) -> f64 {
@@ -43,8 +42,9 @@ impl Window {
         self.rows as f64 / self.since.elapsed().as_secs_f64().max(1e-9)
     }
 
-    fn waiting(&self) -> f64 {
-        self.waited.as_secs_f64() / self.since.elapsed().as_secs_f64().max(1e-9)
+    /// Share of the time that went into something.
+    fn share(&self, of: impl Fn(&Spent) -> f64) -> f64 {
+        (of(&self.spent) - of(&self.before)) / self.since.elapsed().as_secs_f64().max(1e-9)
     }
 }
 
@@ -64,8 +64,13 @@ struct Files {
 }
 
 impl Metrics {
-    /// Goes on after `step`: what an earlier run wrote of later steps is dropped.
-    pub(super) fn open(task: &Task, steps_per_epoch: u64, step: u64) -> Result<Metrics, TaskError> {
+    /// Goes on after `step`: what an earlier run wrote of later steps is dropped. `spent` was until now.
+    pub(super) fn open(
+        task: &Task,
+        steps_per_epoch: u64,
+        step: u64,
+        spent: Spent,
+    ) -> Result<Metrics, TaskError> {
         let files = if task.is_first() {
             let directory = Path::new(&task.places.local);
             Some(Files {
@@ -80,28 +85,29 @@ impl Metrics {
             reporter: Reporter::new(&task.link),
             steps_per_epoch,
             log_every: task.spec.train.log_every.max(1),
-            logged: Window::new(),
-            reported: Window::new(),
+            logged: Window::new(spent),
+            reported: Window::new(spent),
         })
     }
 
-    /// A step was committed; `waited` of its time went by waiting for its batches.
-    pub(super) fn step(&mut self, report: &StepReport, waited: Duration) -> Result<(), TaskError> {
+    /// A step was committed; `spent` is what all steps took.
+    pub(super) fn step(&mut self, report: &StepReport, spent: &Spent) -> Result<(), TaskError> {
         let Some(files) = &mut self.files else { return Ok(()) };
-        self.logged.add(report, waited);
-        self.reported.add(report, waited);
+        self.logged.add(report, spent);
+        self.reported.add(report, spent);
         if report.step.is_multiple_of(self.log_every) {
-            let window = std::mem::replace(&mut self.logged, Window::new());
+            let window = std::mem::replace(&mut self.logged, Window::new(*spent));
             files.train(report, self.steps_per_epoch, &window)?;
         }
         if self.reporter.is_due() {
-            let window = std::mem::replace(&mut self.reported, Window::new());
+            let window = std::mem::replace(&mut self.reported, Window::new(*spent));
             let training = TrainingProgress {
                 step: report.step,
                 epoch: epochs_done(report.step, self.steps_per_epoch),
                 loss: window.mean_loss(),
                 rows_per_second: window.rows_per_second(),
                 learning_rate: report.learning_rate,
+                spent: Some(spent.as_message()),
             };
             self.reporter.report(|| Progress {
                 stage: "training".into(),
@@ -116,8 +122,8 @@ impl Metrics {
 
     /// The validation rows were measured after a step. The time it took is nobody's throughput.
     pub(super) fn validated(&mut self, step: u64, values: &BTreeMap<String, f64>) -> Result<(), TaskError> {
-        self.logged = Window::new();
-        self.reported = Window::new();
+        self.logged = Window::new(self.logged.spent);
+        self.reported = Window::new(self.reported.spent);
         let Some(files) = &mut self.files else { return Ok(()) };
         let plain = |name: &String| name.strip_prefix("validation.").unwrap_or(name).to_owned();
         files.lines.append(&Record::Evaluation(EvaluationRecord {
@@ -140,7 +146,8 @@ impl Files {
             ("rows_per_s", window.rows_per_second()),
             ("gradient_norm", report.gradient_norm),
             ("scale", report.scale),
-            ("waiting_for_data", window.waiting()),
+            ("waiting_for_data", window.share(|spent| spent.data)),
+            ("communicating", window.share(|spent| spent.communication)),
         ];
         let more = values[3..].iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         self.lines.append(&Record::Train(TrainRecord {

@@ -14,6 +14,7 @@
 mod checkpoints;
 mod due;
 mod metrics;
+mod spent;
 mod standing;
 
 use std::time::Instant;
@@ -31,6 +32,7 @@ use crate::{
 
 /// Trains from the newest checkpoint, or from the start, to the end or until told to stop.
 pub(crate) fn run(task: &Task) -> Result<Trained, TaskError> {
+    let begun = Instant::now();
     let mut loaded = Loaded::load(task)?;
     let found = loaded.restore(task, Wanted::Newest)?;
     let mut standing = match &found {
@@ -50,11 +52,12 @@ pub(crate) fn run(task: &Task) -> Result<Trained, TaskError> {
     }
     let mut training = Training {
         due: Due::new(&task.spec, steps_per_epoch, loaded.total_steps),
-        metrics: Metrics::open(task, steps_per_epoch, first)?,
+        metrics: Metrics::open(task, steps_per_epoch, first, standing.spent)?,
         checkpoints: Checkpoints::start(task, &loaded)?,
         task,
         loaded,
     };
+    standing.spent.starting += begun.elapsed().as_secs_f64();
     training.run(&mut standing)
 }
 
@@ -82,13 +85,17 @@ impl Training<'_> {
             let batches = reader.next()?;
             let waited = asked.elapsed();
             let wish = self.task.orders.control().and(self.checkpoints.wish(self.task));
+            let met = self.loaded.communication.spent();
             let report = self.loaded.trainer.step(&batches, wish.word())?;
             step = report.step;
+            standing.spent.step(asked.elapsed(), waited, self.loaded.communication.spent() - met);
             self.checkpoints.trained(&batches);
-            self.metrics.step(&report, waited)?;
+            self.metrics.step(&report, &standing.spent)?;
             let control = Control::from_word(report.control);
 
+            let evaluating = Instant::now();
             let best = self.due.evaluates(step) && self.validate(&report, standing)?;
+            standing.spent.evaluation += evaluating.elapsed().as_secs_f64();
             ended_early = standing.why_stop(self.task.spec.evaluate.patience);
             stopped = control.stops();
             let wanted = control.checkpoints()
@@ -97,7 +104,9 @@ impl Training<'_> {
                 || self.due.checkpoints(step);
             if wanted {
                 let is_last = stopped || ended_early.is_some() || step == total_steps;
+                let copying = Instant::now();
                 self.checkpoints.begin(self.task, &self.loaded, standing, is_last)?;
+                standing.spent.checkpoint += copying.elapsed().as_secs_f64();
             }
         }
         self.checkpoints.finish(self.task)?;

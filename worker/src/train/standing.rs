@@ -1,9 +1,11 @@
-//! How training stands by its evaluations. It is part of every checkpoint, so that a resumed run
+//! How training stands by its evaluations, and what it took. It is part of every checkpoint, so that a resumed run
 //! stops when the uninterrupted one would have.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use super::spent::Spent;
 
 /// Evaluations so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +15,8 @@ pub(super) struct Standing {
     best: Option<(u64, f64)>,
     /// Evaluations since then.
     since: u32,
+    /// Where the time went.
+    pub(super) spent: Spent,
     /// Step of the last evaluation, and what it measured.
     #[serde(skip)]
     last: Option<(u64, BTreeMap<String, f64>)>,

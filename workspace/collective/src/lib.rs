@@ -37,8 +37,10 @@ mod error;
 mod gloo;
 mod rows;
 mod solo;
+mod timed;
 
 pub use collective::Collective;
 pub use error::{CODES, CollectiveError};
 pub use gloo::{Gloo, Rendezvous, RendezvousHost};
 pub use solo::Solo;
+pub use timed::Timed;

@@ -168,6 +168,25 @@ pub struct Training {
     pub rows_per_second: f64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
+    /// Where the time went.
+    pub spent: Spent,
+}
+
+/// Seconds by what they went into, as rank 0 sees it, over all runs of the job.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// Computing.
+    pub compute: f64,
+    /// Waiting for batches.
+    pub data: f64,
+    /// Meeting the other ranks: moving data, and waiting for the slowest.
+    pub communication: f64,
+    /// Copying the state for checkpoints.
+    pub checkpoint: f64,
+    /// Evaluating on validation rows.
+    pub evaluation: f64,
+    /// From assignments to first steps: meeting, loading, restoring.
+    pub starting: f64,
 }
 
 /// Where training begins.

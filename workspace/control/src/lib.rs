@@ -73,7 +73,8 @@ mod worker;
 pub use attempt::{Attempt, Ending, Member};
 pub use command::{Answer, Assignment, Command, Notice, Order};
 pub use event::{
-    Event, FromWorker, Membership, Progress, Registration, Started, TaskResult, Training, Validated, Verb,
+    Event, FromWorker, Membership, Progress, Registration, Spent, Started, TaskResult, Training, Validated,
+    Verb,
 };
 pub use failure::{Failure, FailureKind};
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};

@@ -7,7 +7,7 @@ use crate::service::{Board, Places, View, WorkerView, convert};
 
 /// A job as it is now.
 pub(super) fn message(view: &View, board: &Board) -> v1::Job {
-    let View { job, spec, progress, started, validated, results, is_extra: _ } = view;
+    let View { job, spec, progress, started, validated, spent, results, is_extra: _ } = view;
     let request = &job.request;
     let workers = job.attempt.iter().flat_map(|attempt| &attempt.members);
     let mut evaluation_json = String::new();
@@ -50,6 +50,7 @@ pub(super) fn message(view: &View, board: &Board) -> v1::Job {
         places: Some(convert::places(&Places::of(spec))),
         spec_json: serde_json::to_string(&**spec).unwrap_or_default(),
         eta_ms: eta_ms(view),
+        spent: spent.map(convert::time_spent),
     }
 }
 
