@@ -13,12 +13,14 @@ import argparse
 import datetime
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +29,14 @@ RIVALS = ROOT / "benches" / "rivals"
 WORK = ROOT / "runs" / "bench"
 CORES = len(os.sched_getaffinity(0))
 TWINSPIRE = "twinspire"
+BENCHMARKS = ["training", "loss", "prepare", "coordinator"]
 
 Figures = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure every contestant gives. A ratio above 1 says that Twinspire is the better one."""
+    """A figure Twinspire gives, and whichever rivals can. A ratio above 1 says that Twinspire is the better one."""
 
     key: str
     label: str
@@ -82,13 +85,39 @@ def run_json(command: list[str | Path]) -> Figures:
     return seen | json.loads(output.splitlines()[-1])
 
 
+@contextmanager
+def serving(command: list[str | Path]) -> Iterator[tuple[str, int]]:
+    """A server while it is used: the address that it says it listens on, and its process."""
+    log = WORK / "server.txt"
+    with log.open("w") as errors:
+        try:
+            process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=errors, stderr=errors)
+        except OSError as error:
+            raise Failed(f"{error}: `cargo build --workspace` makes Twinspire's programs, `make rivals` its rivals'")
+    try:
+        by = time.monotonic() + 30
+        while not (found := re.search(r"listening on ([\d.]+:\d+)", log.read_text(errors="replace"))):
+            if process.poll() is not None or time.monotonic() > by:
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+                raise Failed(f"{' '.join(map(str, command))}\ndoes not serve:\n{tail}")
+            time.sleep(0.05)
+        yield f"http://{found[1]}", process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 class Benches:
     """The benchmarks, each a list of cases."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.quick: bool = options.quick
-        self.coordinator: Path = options.programs / "coordinator"
+        self.program: Path = options.programs / "coordinator"
         self.rival: list[str | Path] = [options.python, "-P"]
 
     # Training -----------------------------------------------------------------------------------------
@@ -110,7 +139,7 @@ class Benches:
     def training_case(self, job: str, log: Path, steps: int, processes: int) -> Case:
         manifest = f"manifests/{job}.yaml"
         overrides = [f"--set=log.uri={log}"]
-        spec = json.loads(run([self.coordinator, "validate", manifest, *overrides, "--output", "json"])[0])
+        spec = json.loads(run([self.program, "validate", manifest, *overrides, "--output", "json"])[0])
         warmup = 5
         user, threads = spec["towers"]["user"], max(1, CORES // processes)
 
@@ -127,7 +156,7 @@ class Benches:
                 **{f"export.{what}": "false" for what in spec["export"] if what != "uri"},
             }
             overridden = [f"--set={field}={value}" for field, value in settings.items()]
-            command = [self.coordinator, "local", manifest, f"--workers={processes}", "--fresh", *overrides]
+            command = [self.program, "local", manifest, f"--workers={processes}", "--fresh", *overrides]
             _, seen = run([*command, *overridden])
             lines = (WORK / "work" / spec["name"] / "metrics.jsonl").read_text().splitlines()
             windows = [record for record in map(json.loads, lines) if record["kind"] == "train"][1:]
@@ -183,7 +212,7 @@ class Benches:
         if not job.exists():
             say(f"prepare: generating {events:,} events")
             size = [f"--users={max(1000, events // 50)}", f"--items={max(1000, events // 200)}", f"--events={events}"]
-            run([self.coordinator, "generate", log, *size, "--vector-dim=4"])
+            run([self.program, "generate", log, *size, "--vector-dim=4"])
         out = WORK / "work" / "prepare"
 
         def emptied() -> Path:
@@ -194,7 +223,7 @@ class Benches:
         def twinspire() -> Figures:
             # Only the log, as the rivals.
             only_ids = ["--set=catalogue=null", "--set=towers.item.encoder=id", "--set=towers.item.id_embedding=table"]
-            return run([self.coordinator, "prepare", job, f"--set=runs={emptied()}", *only_ids])[1]
+            return run([self.program, "prepare", job, f"--set=runs={emptied()}", *only_ids])[1]
 
         def rival(library: str) -> Figures:
             return run([*self.rival, RIVALS / "prepare.py", library, log, emptied() / "timelines.parquet"])[1]
@@ -204,6 +233,63 @@ class Benches:
             [Measure("seconds", "s"), Measure("peak_mb", "MB, largest process")],
             {TWINSPIRE: twinspire, "polars": lambda: rival("polars"), "pandas": lambda: rival("pandas")},
         )
+
+    # Coordinator --------------------------------------------------------------------------------------
+
+    def coordinator(self) -> Iterator[Case]:
+        """Sessions of simulated workers, jobs assigned to them, and the plan of a very large dataset."""
+        yield self.sessions_case(2_000 if self.quick else 10_000)
+        yield self.plan_case(100_000 if self.quick else 1_000_000)
+
+    def sessions_case(self, workers: int) -> Case:
+        connections, jobs = 200, 20 if self.quick else 200
+        say(f"coordinator: {workers:,} sessions share {connections} connections; load and server share {CORES} cores")
+
+        def load(url: str, pid: int, jobs: int) -> Figures:
+            flags = [f"--workers={workers}", f"--connections={connections}", f"--jobs={jobs}"]
+            return run_json([self.options.programs / "bench-pool", url, f"--pid={pid}", *flags])
+
+        def twinspire() -> Figures:
+            state = WORK / "work" / "pool"
+            shutil.rmtree(state, ignore_errors=True)
+            flags = ["--listen=127.0.0.1:0", f"--state={state / 'state.redb'}", f"--runs={state / 'runs'}"]
+            with serving([self.program, "serve", *flags]) as (url, pid):
+                return load(url, pid, jobs)
+
+        def grpc_aio() -> Figures:
+            with serving([*self.rival, RIVALS / "heartbeats.py"]) as (url, pid):
+                return load(url, pid, 0)
+
+        measures = [
+            Measure("register_s", "s to register all"),
+            Measure("heartbeats_per_s", "heartbeats/s handled", more_is_better=True),
+            Measure("cpu_us_per_heartbeat", "us of server CPU/heartbeat"),
+            Measure("idle_cores", "cores at a heartbeat each 2 s"),
+            Measure("memory_mb", "MB with all registered"),
+            Measure("assign_p50_ms", "ms submit to 64 assigned, p50"),
+            Measure("assign_p99_ms", "ms submit to 64 assigned, p99"),
+        ]
+        return Case(f"coordinator, {workers:,} workers", measures, {TWINSPIRE: twinspire, "grpc.aio": grpc_aio})
+
+    def plan_case(self, shards: int) -> Case:
+        manifest = WORK / f"manifest-{shards}.json"
+        ours = self.options.programs / "bench-plan"
+        if not manifest.exists():
+            part = manifest.with_suffix(".part")
+            run([ours, part, f"--create={shards}"])
+            part.rename(manifest)
+        measures = [
+            Measure("read_s", "s to read the manifest"),
+            Measure("plan_s", "s to plan a lane's epoch"),
+            Measure("lookup_us", "us to look a step up"),
+            Measure("peak_mb", "MB, process"),
+        ]
+        rivals = {
+            library: lambda library=library: run_json([*self.rival, RIVALS / "plan.py", library, manifest])
+            for library in ("numpy", "pytorch")
+        }
+        contestants = {TWINSPIRE: lambda: run_json([ours, manifest]), **rivals}
+        return Case(f"plan, {shards:,} shards, 64 lanes", measures, contestants)
 
 
 def say(text: str) -> None:
@@ -221,15 +307,18 @@ def measure(case: Case, rounds: int) -> dict[str, list[Figures]]:
 
 
 def rows(case: Case, figures: dict[str, list[Figures]]) -> Iterator[dict]:
-    """One row a measure and rival."""
-    for rival in list(case.contestants)[1:]:
-        for what in case.measures:
-            ours, theirs = ([figure[what.key] for figure in figures[name]] for name in (TWINSPIRE, rival))
+    """One row a measure and rival that has it; one a measure that no rival has."""
+    rivals = list(case.contestants)[1:]
+    for what in case.measures:
+        ours = [figure[what.key] for figure in figures[TWINSPIRE]]
+        row = {"case": case.name, "measure": what.label, "twinspire": statistics.median(ours)}
+        having = [rival for rival in rivals if all(what.key in figure for figure in figures[rival])]
+        if not having:
+            yield row | {"rival": None, "against": None, "ratio": None, "lowest": None, "highest": None}
+        for rival in having:
+            theirs = [figure[what.key] for figure in figures[rival]]
             ratios = [what.ratio(a, b) for a, b in zip(ours, theirs)]
-            yield {
-                "case": case.name,
-                "measure": what.label,
-                "twinspire": statistics.median(ours),
+            yield row | {
                 "rival": statistics.median(theirs),
                 "against": rival,
                 "ratio": statistics.median(ratios),
@@ -244,6 +333,9 @@ def table(results: list[dict]) -> str:
 
     lines = [("case", "measure", "twinspire", "rival", "against", "times better", "range")]
     for row in results:
+        if row["against"] is None:
+            lines.append((row["case"], row["measure"], number(row["twinspire"]), "-", "-", "-", "-"))
+            continue
         values = (number(row["twinspire"]), number(row["rival"]), row["against"], f"{row['ratio']:.2f}")
         lines.append((row["case"], row["measure"], *values, f"{row['lowest']:.2f} - {row['highest']:.2f}"))
     widths = [max(map(len, column)) for column in zip(*lines)]
@@ -259,7 +351,7 @@ def cpu() -> str:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["training", "loss", "prepare"], action="append", help="may be repeated")
+    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="may be repeated")
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, help="3, or 1 when quick")
     parser.add_argument("--events", type=int, help="of the log for prepare: 20 million, or 2 when quick")
@@ -274,7 +366,7 @@ def main() -> int:
     benches = Benches(options)
     results, runs, failed = [], {}, []
     loads = [os.getloadavg()[0]]
-    for name in options.only or ["training", "loss", "prepare"]:
+    for name in options.only or BENCHMARKS:
         try:
             for case in getattr(benches, name)():
                 figures = measure(case, options.rounds or (1 if options.quick else 3))
