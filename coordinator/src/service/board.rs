@@ -186,12 +186,23 @@ impl Board {
         self.with(|entries| entries.remove(name));
     }
 
+    /// A stage of a job came to this.
+    pub(super) fn came_to(&self, name: &JobName, result: &TaskResult) {
+        self.with(|entries| {
+            if let Some(entry) = entries.get_mut(name) {
+                entry.came_to(result);
+            }
+        });
+    }
+
     /// Something happened; what is to be remembered of it.
     pub(super) fn tell(&self, name: &JobName, notice: Notice, now: Time) -> Option<Happening> {
         let happening = self.with(|entries| {
             let entry = entries.get_mut(name)?;
+            // Workers tell the next coordinator again what they told the last.
+            let again = matches!(notice, Notice::Started(_)) && entry.began().is_some();
             entry.take_in(&notice, now);
-            let (kind, message) = super::convert::in_words(&notice)?;
+            let (kind, message) = super::convert::in_words(&notice).filter(|_| !again)?;
             let sequence = entry.happened.back().map_or(0, |last| last.sequence) + 1;
             let happening = Happening { sequence, at: now, kind: kind.to_owned(), message };
             entry.happened.push_back(happening.clone());
@@ -217,21 +228,32 @@ impl Board {
 }
 
 impl Entry {
+    /// When training began, if it was said to have begun since workers were last assigned.
+    fn began(&self) -> Option<Time> {
+        let mut since = self.happened.iter().rev().take_while(|event| event.kind != "assigned");
+        since.find(|event| event.kind == "started").map(|event| event.at)
+    }
+
+    fn came_to(&mut self, result: &TaskResult) {
+        self.view.results.retain(|earlier| !is_same_kind(earlier, result));
+        self.view.results.push(result.clone());
+    }
+
     fn take_in(&mut self, notice: &Notice, now: Time) {
         let view = &mut self.view;
         match notice {
             Notice::Progress(progress) => {
                 // Training is where it was while it evaluates.
-                let training = progress.training.or(view.progress.as_ref().and_then(|before| before.training));
+                let training =
+                    progress.training.or(view.progress.as_ref().and_then(|before| before.training));
                 view.spent = training.map(|training| training.spent).or(view.spent);
                 view.progress = Some(Progress { training, ..progress.clone() });
             }
-            Notice::Started(started) => view.started = Some((now, started.clone())),
-            Notice::Validated(validated) => view.validated = Some(validated.clone()),
-            Notice::Done(result) => {
-                view.results.retain(|earlier| !is_same_kind(earlier, result));
-                view.results.push(result.clone());
+            Notice::Started(started) => {
+                self.view.started = Some((self.began().unwrap_or(now), started.clone()));
             }
+            Notice::Validated(validated) => view.validated = Some(validated.clone()),
+            Notice::Done(result) => self.came_to(result),
             Notice::Assigned { .. } => {
                 view.progress = None;
                 view.started = None;

@@ -127,7 +127,14 @@ impl Engine {
     ) -> Result<(), ControlError> {
         tracing::trace!(?event);
         let now = self.clock.now();
-        for command in self.state.apply(event, now) {
+        let commands = self.state.apply(event, now);
+        for command in &commands {
+            // Before the records, which take their time: whoever sees a job succeed sees all of it.
+            if let Command::Tell { job, notice: Notice::Done(result) } = command {
+                self.board.came_to(job, result);
+            }
+        }
+        for command in commands {
             tracing::debug!(?command);
             match command {
                 Command::Record(job) => {
