@@ -11,6 +11,17 @@
 //! println!("{}", place.run(&["audit", "features", "-o", "json"]).expect_exit(0).json());
 //! ```
 //!
+//! or on a service of their own:
+//!
+//! ```no_run
+//! use twinspire_tests::{Service, one_at_a_time};
+//!
+//! let _alone = one_at_a_time();
+//! let service = Service::with_workers(2);
+//! service.submit("first", &["train.steps=30"], &["--wait"]).expect_exit(0);
+//! service.assert_all_rows_were_trained_once("first", &[]);
+//! ```
+//!
 //! The machine may be slow and busy: nothing here rests on how long something takes, but every
 //! wait has a deadline far beyond what it should need.
 
@@ -21,6 +32,7 @@ mod files;
 mod place;
 mod process;
 mod programs;
+mod service;
 mod state;
 mod wait;
 
@@ -28,6 +40,7 @@ pub use damage::flip_a_byte;
 pub use files::{gzip, parquet, texts};
 pub use place::Place;
 pub use process::{Ended, Process};
-pub use programs::{Coordinator, closed_pipe, program};
+pub use programs::{Program, closed_pipe, program};
+pub use service::Service;
 pub use state::{Difference, StateTensors};
 pub use wait::{DEADLINE, one_at_a_time, until};

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{
     process::{Ended, Process},
-    programs::Coordinator,
+    programs::Program,
     state::StateTensors,
 };
 
@@ -71,8 +71,13 @@ impl Place {
     }
 
     /// A coordinator command in this directory.
-    pub fn coordinator(&self, arguments: &[&str]) -> Coordinator {
-        Coordinator::new(self.directory.path(), self.output.path(), arguments)
+    pub fn coordinator(&self, arguments: &[&str]) -> Program {
+        Program::coordinator(self.directory.path(), self.output.path(), arguments)
+    }
+
+    /// A worker command in this directory.
+    pub fn worker(&self, arguments: &[&str]) -> Program {
+        Program::worker(self.directory.path(), self.output.path(), arguments)
     }
 
     /// Runs a coordinator command to its end.

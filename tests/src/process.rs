@@ -1,4 +1,4 @@
-//! A running coordinator with its workers, and what it left when it ended.
+//! A running program with the processes it started, and what it left when it ended.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::until;
 
-/// A running coordinator. It and its workers are killed when this is dropped.
+/// A running coordinator, or the parent of workers. It and its workers are killed when this is dropped.
 pub struct Process {
     what: String,
     child: Child,
@@ -22,14 +22,14 @@ impl Process {
         Process { what, child, output }
     }
 
-    /// Waits until the coordinator has ended.
+    /// Waits until it has ended.
     pub fn wait(mut self) -> Ended {
         let what = format!("{} is to end", self.what);
         let status = until(&what, || self.child.try_wait().expect("a child of this process"));
         self.ended(status)
     }
 
-    /// Waits until `condition` holds, which must be before the coordinator ends.
+    /// Waits until `condition` holds, which must be before the program ends.
     pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         until(what, || {
             if condition() {
@@ -42,12 +42,27 @@ impl Process {
         });
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child of this process").is_some()
+    }
+
     /// Ctrl-C.
     pub fn interrupt(&self) {
         self.signal(self.child.id(), Signal::INT);
     }
 
-    /// `kill -9` of the coordinator and all its workers, at once.
+    /// SIGTERM, as systems end programs.
+    pub fn terminate(&self) {
+        self.signal(self.child.id(), Signal::TERM);
+    }
+
+    /// What it has written to standard error so far.
+    pub fn stderr(&self) -> String {
+        self.written(1)
+    }
+
+    /// `kill -9` of it and all its workers, at once.
     pub fn kill_all(self) -> Ended {
         let workers = self.workers();
         self.signal(self.child.id(), Signal::KILL);
@@ -57,7 +72,7 @@ impl Process {
         self.gone(&workers)
     }
 
-    /// `kill -9` of the coordinator alone; its workers must end by themselves.
+    /// `kill -9` of it alone; its workers must end by themselves.
     pub fn kill(self) -> Ended {
         let workers = self.workers();
         self.signal(self.child.id(), Signal::KILL);
@@ -88,9 +103,12 @@ impl Process {
         let _ = kill_process(pid, signal);
     }
 
+    fn written(&self, stream: usize) -> String {
+        String::from_utf8_lossy(&fs::read(&self.output[stream]).unwrap_or_default()).into_owned()
+    }
+
     fn ended(&self, status: ExitStatus) -> Ended {
-        let [stdout, stderr] = [0, 1]
-            .map(|i| String::from_utf8_lossy(&fs::read(&self.output[i]).unwrap_or_default()).into_owned());
+        let [stdout, stderr] = [0, 1].map(|stream| self.written(stream));
         Ended { what: self.what.clone(), status, stdout, stderr }
     }
 }
@@ -116,7 +134,7 @@ fn is_gone(pid: u32) -> bool {
     status.is_empty() || status.contains("State:\tZ") || status.contains("State:\tX")
 }
 
-/// What a coordinator left.
+/// What a program left.
 #[derive(Debug)]
 pub struct Ended {
     what: String,

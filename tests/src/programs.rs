@@ -11,6 +11,18 @@ use std::{
 
 use crate::process::{Ended, Process};
 
+/// What the programs take from their environment: nothing of it is meant for those that tests start.
+const OURS: [&str; 8] = [
+    "RUST_LOG",
+    "TWINSPIRE_COORDINATOR",
+    "TWINSPIRE_LISTEN",
+    "TWINSPIRE_ADVERTISE",
+    "TWINSPIRE_STATE",
+    "TWINSPIRE_RUNS",
+    "TWINSPIRE_PATIENCE",
+    "TWINSPIRE_SETTLE",
+];
+
 /// A program of this workspace: cargo puts them one directory above the test programs.
 pub fn program(name: &str) -> PathBuf {
     let test = env::current_exe().expect("this program has a path");
@@ -19,8 +31,9 @@ pub fn program(name: &str) -> PathBuf {
     path
 }
 
-/// A `coordinator` command to be started in a directory.
-pub struct Coordinator {
+/// A `coordinator` or `worker` command to be started in a directory.
+pub struct Program {
+    name: &'static str,
     command: Command,
     output: PathBuf,
     streams: [Option<Stdio>; 2],
@@ -32,33 +45,42 @@ pub fn closed_pipe() -> io::PipeWriter {
     writer
 }
 
-impl Coordinator {
+impl Program {
     /// `coordinator arguments…` in `directory`; what it prints goes into files under `output`.
-    pub fn new(directory: &Path, output: &Path, arguments: &[&str]) -> Coordinator {
+    pub fn coordinator(directory: &Path, output: &Path, arguments: &[&str]) -> Program {
         // The coordinator starts the worker beside it; better to say here that it is not built.
         program("worker");
-        let mut command = Command::new(program("coordinator"));
+        Program::new("coordinator", directory, output, arguments)
+    }
+
+    /// `worker arguments…`, likewise.
+    pub fn worker(directory: &Path, output: &Path, arguments: &[&str]) -> Program {
+        Program::new("worker", directory, output, arguments)
+    }
+
+    fn new(name: &'static str, directory: &Path, output: &Path, arguments: &[&str]) -> Program {
+        let mut command = Command::new(program(name));
         command.current_dir(directory).args(arguments).stdin(Stdio::null());
-        for variable in ["TWINSPIRE_RUNS", "RUST_LOG"] {
+        for variable in OURS {
             command.env_remove(variable);
         }
-        Coordinator { command, output: output.to_owned(), streams: [None, None] }
+        Program { name, command, output: output.to_owned(), streams: [None, None] }
     }
 
     /// With more variables in its environment.
-    pub fn environment(mut self, variables: &[(String, String)]) -> Coordinator {
+    pub fn environment(mut self, variables: &[(String, String)]) -> Program {
         self.command.envs(variables.iter().map(|(name, value)| (name, value)));
         self
     }
 
     /// With its standard output going elsewhere.
-    pub fn stdout(mut self, to: impl Into<Stdio>) -> Coordinator {
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Program {
         self.streams[0] = Some(to.into());
         self
     }
 
     /// With its standard error going elsewhere.
-    pub fn stderr(mut self, to: impl Into<Stdio>) -> Coordinator {
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Program {
         self.streams[1] = Some(to.into());
         self
     }
@@ -68,7 +90,7 @@ impl Coordinator {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let arguments: Vec<_> = self.command.get_args().map(|argument| argument.to_string_lossy()).collect();
-        let what = format!("coordinator {}", arguments.join(" "));
+        let what = format!("{} {}", self.name, arguments.join(" "));
         let paths = ["out", "err"].map(|stream| self.output.join(format!("{number}.{stream}")));
         let mut start = || -> io::Result<_> {
             let [out, err] = paths.each_ref().map(File::create);

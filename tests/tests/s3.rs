@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{ArrayRef, Int64Array};
 use tokio::runtime::Runtime;
 use twinspire_test_s3::{Fault, S3Server};
-use twinspire_tests::{Coordinator, Place, gzip, one_at_a_time, parquet, texts};
+use twinspire_tests::{Place, Program, gzip, one_at_a_time, parquet, texts};
 
 /// A place whose commands reach a server with a bucket `team`, and in it the generated log.
 struct Cloud {
@@ -34,7 +34,7 @@ impl Cloud {
         cloud
     }
 
-    fn coordinator(&self, arguments: &[&str]) -> Coordinator {
+    fn coordinator(&self, arguments: &[&str]) -> Program {
         self.place.coordinator(arguments).environment(&self.server.environment())
     }
 
