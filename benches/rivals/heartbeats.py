@@ -23,11 +23,13 @@ messages, services = grpc.protos_and_services("twinspire/v1/coordination.proto")
 
 HEARTBEAT_MS = 2000
 
-# All workers come at once; by default more than 1,000 calls that wait to be taken are turned away.
+# All workers come at once; by default calls are turned away when more than 1,000 wait to be taken, or when one
+# has waited for 30 seconds.
 WAITING = 100_000
 OPTIONS = [
     ("grpc.server.max_pending_requests", WAITING),
     ("grpc.server.max_pending_requests_hard_limit", WAITING),
+    ("grpc.server_max_unrequested_time_in_server", 600),
 ]
 
 
