@@ -222,7 +222,8 @@ impl Entry {
         match notice {
             Notice::Progress(progress) => {
                 // Training is where it was while it evaluates.
-                let training = progress.training.or(view.progress.as_ref().and_then(|before| before.training));
+                let training =
+                    progress.training.or(view.progress.as_ref().and_then(|before| before.training));
                 view.spent = training.map(|training| training.spent).or(view.spent);
                 view.progress = Some(Progress { training, ..progress.clone() });
             }
