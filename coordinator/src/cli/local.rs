@@ -255,14 +255,15 @@ fn report(
             "export": files,
         }));
     }
-    let (steps, run) = (number(trained), &places.run);
+    // Metrics are appended to, which only a file system can: they are here when the run is in a bucket.
+    let (steps, here) = (number(trained), places.local.display());
     out::line(format_args!("{}: done, {steps} steps, in {}\n", spec.name, duration(took)))?;
     if let Some(evaluation) = evaluation {
         out::line(format_args!("{}\n", evaluation.text()))?;
         out::line(format_args!("evaluation   {}", evaluation.uri()))?;
     }
     out::line(format_args!("checkpoints  {}", places.checkpoints))?;
-    out::line(format_args!("metrics      {run}/metrics.jsonl (tensorboard --logdir {run}/tensorboard)"))?;
+    out::line(format_args!("metrics      {here}/metrics.jsonl (tensorboard --logdir {here}/tensorboard)"))?;
     if !files.is_empty() {
         out::line(format_args!("export       {}", places.export))?;
     }

@@ -60,10 +60,6 @@ impl Kept {
 
     fn go_on(&mut self, steps: &[Option<u64>], highest: u64) -> Result<Beginning, TaskError> {
         let root = steps.iter().position(|step| *step == Some(highest)).unwrap_or(0);
-        if steps.iter().any(|step| *step != Some(highest)) {
-            tracing::info!(step = highest, from = root, "those behind get the state");
-            self.loaded.trainer.share_state(root, highest)?;
-        }
         // What rank 0 alone kept count of may have been another one's job before.
         let mine = Luggage { standing: self.standing.to_json(), witnesses: self.ledger.witnesses().to_vec() };
         // Numbers and texts: this cannot fail.
@@ -71,6 +67,11 @@ impl Kept {
         let bytes = broadcast(self.loaded.collective.as_ref(), bytes, root)?;
         let luggage: Luggage =
             serde_json::from_slice(&bytes).map_err(|why| TaskError::protocol("state", why))?;
+        // Last of what can fail: a state and what is known of its steps change together or not at all.
+        if steps.iter().any(|step| *step != Some(highest)) {
+            tracing::info!(step = highest, from = root, "those behind get the state");
+            self.loaded.trainer.share_state(root, highest)?;
+        }
         self.standing.take_over(&luggage.standing);
         self.ledger = Ledger::of(luggage.witnesses);
         Ok(Beginning { resumed_unix_ms: None, passed_over: Vec::new(), kept: true })

@@ -55,7 +55,7 @@ pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
         Ok(trained) => trained.stopped,
         Err(error) => error.kind == FailureKind::LostPeer || task.orders.is_aborted(),
     };
-    if is_broken_off {
+    if is_broken_off && kept.is_trained {
         keep.put(task, kept);
     }
     outcome
