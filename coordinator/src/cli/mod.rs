@@ -12,11 +12,13 @@ mod checkpoints;
 mod dataset;
 mod evaluate;
 mod export;
+mod extra;
 mod failure;
 mod follow;
 mod generate;
 mod history;
 mod list;
+mod live;
 mod local;
 mod out;
 mod paths;
@@ -24,6 +26,7 @@ mod pool;
 mod prepare;
 mod serve;
 mod server;
+mod settings;
 mod show;
 mod source;
 mod status;
@@ -33,7 +36,7 @@ mod validate;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use failure::CliError;
@@ -125,16 +128,6 @@ enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
-}
-
-/// How results are written to standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// Runs the command line of this process.

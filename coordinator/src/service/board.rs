@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use twinspire_control::{Job, JobName, Notice, Phase, Progress, Started, TaskResult, Time, Validated};
 use twinspire_job::JobSpec;
 
+use super::losses::{LossPoint, Losses};
+
 /// Events kept of a job.
 pub(super) const EVENTS: usize = 1000;
 
@@ -39,6 +41,9 @@ pub struct View {
     pub progress: Option<Progress>,
     /// Where training began, and when.
     pub started: Option<(Time, Started)>,
+    /// When this coordinator first heard of a step of the present training, and of which: what is
+    /// left is reckoned from there.
+    pub paced: Option<(Time, u64)>,
     /// Its last evaluation during training.
     pub validated: Option<Validated>,
     /// What its stages came to, the newest of each.
@@ -57,6 +62,7 @@ impl View {
 struct Entry {
     view: View,
     happened: VecDeque<Happening>,
+    losses: Losses,
     changes: watch::Sender<u64>,
 }
 
@@ -90,6 +96,11 @@ impl Board {
             let happened = &entries.get(name)?.happened;
             Some(happened.iter().filter(|event| event.sequence > after).cloned().collect())
         })
+    }
+
+    /// The loss of a job's training, as far as this coordinator has seen it.
+    pub fn losses(&self, name: &JobName) -> Option<Vec<LossPoint>> {
+        self.with(|entries| Some(entries.get(name)?.losses.points()))
     }
 
     /// Pending jobs that go before this one.
@@ -147,11 +158,17 @@ impl Board {
                     spec: Arc::clone(spec),
                     progress: None,
                     started: None,
+                    paced: None,
                     validated: None,
                     results: Vec::new(),
                     is_extra: job.returns_to.is_some(),
                 };
-                let entry = Entry { view, happened: VecDeque::new(), changes: watch::channel(0).0 };
+                let entry = Entry {
+                    view,
+                    happened: VecDeque::new(),
+                    losses: Losses::default(),
+                    changes: watch::channel(0).0,
+                };
                 entries.insert(job.name().clone(), entry);
             }
         });
@@ -174,7 +191,8 @@ impl Board {
             let missing =
                 results.into_iter().filter(|found| !present.iter().any(|one| is_same_kind(one, found)));
             let missing: Vec<TaskResult> = missing.collect();
-            present.extend(missing);
+            // Before those that have come since: the newest is last.
+            present.splice(..0, missing);
         });
     }
 
@@ -217,7 +235,13 @@ impl Entry {
     fn take_in(&mut self, notice: &Notice, now: Time) {
         let view = &mut self.view;
         match notice {
-            Notice::Progress(progress) => view.progress = Some(progress.clone()),
+            Notice::Progress(progress) => {
+                if let Some(training) = &progress.training {
+                    self.losses.push(training.step, training.loss);
+                    view.paced.get_or_insert((now, training.step));
+                }
+                view.progress = Some(progress.clone());
+            }
             Notice::Started(started) => view.started = Some((now, started.clone())),
             Notice::Validated(validated) => view.validated = Some(validated.clone()),
             Notice::Done(result) => {
@@ -227,6 +251,7 @@ impl Entry {
             Notice::Assigned { .. } => {
                 view.progress = None;
                 view.started = None;
+                view.paced = None;
             }
             _ => {}
         }
