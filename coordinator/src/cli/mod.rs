@@ -33,6 +33,7 @@ mod status;
 mod steer;
 mod submit;
 mod validate;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ Examples:
   coordinator serve                            take jobs on, for workers anywhere
   coordinator submit demo/job.yaml --follow
   coordinator list
+  coordinator watch
 
 Exit codes: 0 done, 1 failed while running, 2 the job file, the data or the command is wrong,
 130 stopped (the same command again goes on).";
@@ -95,6 +97,8 @@ enum Verb {
     /// List the jobs of a coordinator.
     #[command(visible_alias = "ls")]
     List(list::List),
+    /// Watch a coordinator live: jobs, loss, workers, events.
+    Watch(watch::Watch),
     /// Show how a job is doing.
     Status(status::Status),
     /// Show a job with everything it was submitted with, and its history.
@@ -168,6 +172,7 @@ async fn run(verb: Verb) -> Result<ExitCode, CliError> {
         Verb::Serve(verb) => verb.run().await,
         Verb::Submit(verb) => verb.run().await,
         Verb::List(verb) => verb.run().await,
+        Verb::Watch(verb) => verb.run().await,
         Verb::Status(verb) => verb.run().await,
         Verb::Describe(verb) => verb.run().await,
         Verb::Explain(verb) => verb.run().await,
