@@ -202,8 +202,7 @@ fn a_loss_that_is_no_number_stops_the_step_and_names_the_lane() {
         Err(TowersError::LossNotFinite { step: 0, lane: 2, .. }) => {}
         other => panic!("{other:?}"),
     }
-    let changed =
-        trainer.state().iter().zip(&before).any(|(a, b)| a.tensor != b.tensor);
+    let changed = trainer.state().iter().zip(&before).any(|(a, b)| a.tensor != b.tensor);
     assert!(!changed);
 }
 
