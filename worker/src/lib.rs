@@ -30,7 +30,7 @@ mod task;
 mod train;
 mod voice;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tokio::runtime;
@@ -193,7 +193,7 @@ async fn serve(arguments: &Arguments, log: &JobLog) -> Result<End, SessionError>
         memory: device::memory(device),
         beside: arguments.beside,
     };
-    let session = Session::new(addresses, who, Arc::new(task::perform), log.clone());
+    let session = Session::new(addresses, who, task::work(), log.clone());
     let end = session.run(told_to_end).await;
     tracing::info!(?end, "ending");
     log.finish(LAST_LINES).await;

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use twinspire_checkpoint::{
     Best, CheckpointStore, Dtype, Manifest, Restored, Retention, State, Step, TensorData, Which,
 };
-use twinspire_collective::{Collective, Timed};
+use twinspire_collective::{Collective, Solo, Timed};
 use twinspire_dataset::{Dataset, ItemTable, Plan, PlanSettings};
 use twinspire_job::{BestMetric, JobSpec};
 use twinspire_storage::Location;
@@ -32,7 +32,7 @@ pub(crate) struct Found {
     pub(crate) passed_over: Vec<String>,
 }
 
-/// The dataset, the towers, their checkpoints, and the other ranks.
+/// The dataset, the towers, their checkpoints, and the other ranks, while there are any.
 pub(crate) struct Loaded {
     pub(crate) dataset: Dataset,
     pub(crate) items: ItemTable,
@@ -44,18 +44,24 @@ pub(crate) struct Loaded {
     pub(crate) collective: Arc<dyn Collective>,
     /// The same, which knows how long it took.
     pub(crate) communication: Arc<Timed>,
-    _group: Group,
+    group: Option<Group>,
 }
 
 impl Loaded {
-    /// Meets the other ranks, opens the dataset and builds the towers at step 0.
+    /// Opens the dataset, builds the towers at step 0, and meets the other ranks.
     pub(crate) fn load(task: &Task) -> Result<Loaded, TaskError> {
+        let mut loaded = Loaded::open(task)?;
+        loaded.join(task)?;
+        Ok(loaded)
+    }
+
+    /// Opens the dataset and builds the towers at step 0, alone.
+    pub(crate) fn open(task: &Task) -> Result<Loaded, TaskError> {
         // Before anything else of libtorch: see the function.
         let device = twinspire_towers::device::choose(task.spec.device)?;
         tch::set_num_threads(i32::try_from(task.threads()).unwrap_or(1));
         tracing::info!(?device, threads = task.threads(), "computing");
-        let group = Group::meet(task)?;
-        let communication = Arc::new(Timed::new(Arc::clone(&group.collective)));
+        let communication = Arc::new(Timed::new(Arc::new(Solo)));
         let collective: Arc<dyn Collective> = Arc::clone(&communication) as _;
 
         let dataset = task.block_on(Dataset::open(Location::parse(&task.assign.dataset_uri)?))??;
@@ -78,8 +84,30 @@ impl Loaded {
             best,
             collective,
             communication,
-            _group: group,
+            group: None,
         })
+    }
+
+    /// Meets the other ranks of a task, whoever they were before.
+    pub(crate) fn join(&mut self, task: &Task) -> Result<(), TaskError> {
+        tch::set_num_threads(i32::try_from(task.threads()).unwrap_or(1));
+        let group = Group::meet(task)?;
+        let communication = Arc::new(Timed::new(Arc::clone(&group.collective)));
+        self.collective = Arc::clone(&communication) as _;
+        self.communication = communication;
+        self.total_steps = total_steps(&task.spec, &self.plan);
+        self.trainer.join(Arc::clone(&self.collective), task.lanes(), self.total_steps);
+        self.group = Some(group);
+        Ok(())
+    }
+
+    /// Leaves the other ranks: those that still wait for this one learn it at once.
+    pub(crate) fn part(&mut self) {
+        let solo: Arc<dyn Collective> = Arc::new(Solo);
+        self.trainer.join(Arc::clone(&solo), 0..0, self.total_steps);
+        self.communication = Arc::new(Timed::new(Arc::clone(&solo)));
+        self.collective = solo;
+        self.group = None;
     }
 
     /// Puts the towers where a checkpoint was; `None` when there is none. Rank 0 chooses which,

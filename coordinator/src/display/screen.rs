@@ -105,7 +105,7 @@ impl Screen {
                 self.told = None;
                 self.done(result);
             }
-            Notice::Refused { reason } => tracing::warn!(reason, "a message was refused"),
+            Notice::Refused { reason } => tracing::debug!(reason, "a message was refused"),
         }
     }
 
@@ -186,6 +186,10 @@ impl Screen {
         }
         let total = number(started.total_steps);
         match started.resumed_unix_ms {
+            _ if started.kept => {
+                let step = number(started.step);
+                self.say(&format!("going on at step {step} of {total} with what the workers have in memory"));
+            }
             Some(unix_ms) => {
                 let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 let at = clock(unix_ms, now.as_millis() as u64);

@@ -73,6 +73,7 @@ pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
             steps_per_epoch: s.steps_per_epoch,
             resumed_unix_ms: s.resumed_unix_ms,
             passed_over: s.passed_over,
+            kept: s.kept,
         }),
         Body::Validated(v) => FromWorker::Validated(Validated {
             step: v.step,
@@ -165,6 +166,8 @@ fn assign(assignment: Assignment, spec: &JobSpec) -> v1::Assign {
         split: split_to_proto(split).into(),
         collective_timeout_ms: assignment.collective_timeout.as_millis() as u64,
         heartbeat_ms: assignment.heartbeat.as_millis() as u64,
+        newest_checkpoint: assignment.newest_checkpoint,
+        submitted_ms: assignment.submitted.0,
         places: Some(places(&Places::of(spec))),
     }
 }
@@ -217,6 +220,7 @@ pub(super) fn started(of: &Started) -> v1::TrainingStarted {
         steps_per_epoch: of.steps_per_epoch,
         resumed_unix_ms: of.resumed_unix_ms,
         passed_over: of.passed_over.clone(),
+        kept: of.kept,
     }
 }
 
@@ -254,8 +258,9 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             ("assigned", format!("generation {generation}: {}", names.join(", ")))
         }
         Notice::Progress(_) => return None,
-        Notice::Started(Started { step, total_steps, .. }) => {
-            ("started", format!("training from step {step} to {total_steps}"))
+        Notice::Started(Started { step, total_steps, kept, .. }) => {
+            let from = if *kept { " (in the workers' memory)" } else { "" };
+            ("started", format!("training from step {step}{from} to {total_steps}"))
         }
         Notice::Validated(Validated { step, metric, value, best, .. }) => {
             let best = if *best { ", the best so far" } else { "" };

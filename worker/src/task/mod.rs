@@ -29,7 +29,7 @@ pub(crate) use failure::TaskError;
 pub(crate) use group::Group;
 pub(crate) use orders::{Commit, Control, Orders};
 
-use crate::{job_log::JobLog, voice::Voice};
+use crate::{job_log::JobLog, train::Keep, voice::Voice};
 
 /// Between two progress reports.
 const PROGRESS_EVERY: Duration = Duration::from_millis(300);
@@ -214,11 +214,19 @@ fn run(start: Start, link: Link, orders: Orders) -> Result<task_done::Result, Ta
     work(&Task { generation, beside, assign, spec, places, host, link, orders, runtime })
 }
 
-/// The work of a real worker.
-pub(crate) fn perform(task: &Task) -> Result<task_done::Result, TaskError> {
+/// The work of a real worker, who keeps what it has trained from one task to the next.
+pub(crate) fn work() -> Work {
+    let keep = Keep::default();
+    Arc::new(move |task| perform(task, &keep))
+}
+
+fn perform(task: &Task, keep: &Keep) -> Result<task_done::Result, TaskError> {
+    if task.assign.kind() != TaskKind::Train {
+        keep.forget();
+    }
     match task.assign.kind() {
         TaskKind::Prepare => crate::prepare::run(task).map(task_done::Result::Prepared),
-        TaskKind::Train => crate::train::run(task).map(task_done::Result::Trained),
+        TaskKind::Train => crate::train::run(task, keep).map(task_done::Result::Trained),
         TaskKind::Evaluate => crate::evaluate::run(task).map(task_done::Result::Evaluated),
         TaskKind::Export => crate::export::run(task).map(task_done::Result::Exported),
         TaskKind::Unspecified => Err(TaskError::protocol("kind", "not one this version knows")),

@@ -13,6 +13,9 @@
 
 mod checkpoints;
 mod due;
+mod kept;
+mod ledger;
+mod meeting;
 mod metrics;
 mod spent;
 mod standing;
@@ -20,25 +23,48 @@ mod standing;
 use std::time::Instant;
 
 use twinspire_dataset::{HeldOut as Part, LaneReader, LaneReaderSettings};
-use twinspire_proto::v1::{Trained, TrainingStarted, Validated, worker_message::Body};
-use twinspire_towers::{StepReport, evaluate::Evaluation};
+use twinspire_proto::v1::{FailureKind, Trained, TrainingStarted, Validated, worker_message::Body};
+use twinspire_towers::{StepReport, Told, evaluate::Evaluation};
 
-use self::{checkpoints::Checkpoints, due::Due, metrics::Metrics, standing::Standing};
+pub(crate) use self::kept::Keep;
+use self::{
+    checkpoints::Checkpoints, due::Due, kept::Kept, ledger::Ledger, metrics::Metrics, standing::Standing,
+};
 use crate::{
     evaluate::{Measured, measure},
-    model::{BestBy, Loaded, Wanted},
+    model::{BestBy, Loaded},
     task::{Control, Task, TaskError},
 };
 
-/// Trains from the newest checkpoint, or from the start, to the end or until told to stop.
-pub(crate) fn run(task: &Task) -> Result<Trained, TaskError> {
+/// Trains from where its ranks are in memory, from the newest checkpoint, or from the start, to the end or until told
+/// to stop.
+pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
     let begun = Instant::now();
-    let mut loaded = Loaded::load(task)?;
-    let found = loaded.restore(task, Wanted::Newest)?;
-    let mut standing = match &found {
-        Some(found) => Standing::from_json(&found.manifest.extra),
-        None => Standing::default(),
+    let mut kept = match keep.take(task) {
+        Some(kept) => kept,
+        None => Kept {
+            loaded: Loaded::open(task)?,
+            is_trained: false,
+            standing: Standing::default(),
+            ledger: Ledger::default(),
+        },
     };
+    let outcome = train(task, &mut kept, begun);
+    kept.loaded.part();
+    let is_broken_off = match &outcome {
+        Ok(trained) => trained.stopped,
+        Err(error) => error.kind == FailureKind::LostPeer || task.orders.is_aborted(),
+    };
+    if is_broken_off {
+        keep.put(task, kept);
+    }
+    outcome
+}
+
+fn train(task: &Task, kept: &mut Kept, begun: Instant) -> Result<Trained, TaskError> {
+    kept.loaded.join(task)?;
+    let beginning = kept.begin(task)?;
+    let Kept { loaded, standing, ledger, .. } = kept;
     let steps_per_epoch = loaded.plan.steps_per_epoch();
     let first = loaded.trainer.step_number();
     if task.is_first() {
@@ -46,31 +72,32 @@ pub(crate) fn run(task: &Task) -> Result<Trained, TaskError> {
             step: first,
             total_steps: loaded.total_steps,
             steps_per_epoch,
-            resumed_unix_ms: found.as_ref().map(|found| found.manifest.created_ms),
-            passed_over: found.map(|found| found.passed_over).unwrap_or_default(),
+            resumed_unix_ms: beginning.resumed_unix_ms,
+            passed_over: beginning.passed_over,
+            kept: beginning.kept,
         }));
     }
     let mut training = Training {
         due: Due::new(&task.spec, steps_per_epoch, loaded.total_steps),
         metrics: Metrics::open(task, steps_per_epoch, first, standing.spent)?,
-        checkpoints: Checkpoints::start(task, &loaded)?,
+        checkpoints: Checkpoints::start(task, loaded)?,
         task,
         loaded,
     };
     standing.spent.starting += begun.elapsed().as_secs_f64();
-    training.run(&mut standing)
+    training.run(standing, ledger)
 }
 
 struct Training<'a> {
     task: &'a Task,
-    loaded: Loaded,
+    loaded: &'a mut Loaded,
     due: Due,
     metrics: Metrics,
     checkpoints: Checkpoints,
 }
 
 impl Training<'_> {
-    fn run(&mut self, standing: &mut Standing) -> Result<Trained, TaskError> {
+    fn run(&mut self, standing: &mut Standing, ledger: &mut Ledger) -> Result<Trained, TaskError> {
         let total_steps = self.loaded.total_steps;
         let lanes: Vec<u32> = self.task.lanes().collect();
         let mut step = self.loaded.trainer.step_number();
@@ -85,10 +112,12 @@ impl Training<'_> {
             let batches = reader.next()?;
             let waited = asked.elapsed();
             let wish = self.task.orders.control().and(self.checkpoints.wish(self.task));
+            let told = Told { control: wish.word(), committed: self.checkpoints.visible() };
             let met = self.loaded.communication.spent();
-            let report = self.loaded.trainer.step(&batches, wish.word())?;
+            let report = self.loaded.trainer.step(&batches, told)?;
             step = report.step;
             standing.spent.step(asked.elapsed(), waited, self.loaded.communication.spent() - met);
+            ledger.step(&report, self.task.generation);
             self.checkpoints.trained(&batches);
             self.metrics.step(&report, &standing.spent)?;
             let control = Control::from_word(report.control);
@@ -105,7 +134,7 @@ impl Training<'_> {
             if wanted {
                 let is_last = stopped || ended_early.is_some() || step == total_steps;
                 let copying = Instant::now();
-                self.checkpoints.begin(self.task, &self.loaded, standing, is_last)?;
+                self.checkpoints.begin(self.task, self.loaded, standing, ledger, is_last)?;
                 standing.spent.checkpoint += copying.elapsed().as_secs_f64();
             }
         }
@@ -121,7 +150,7 @@ impl Training<'_> {
     /// Measures on the validation rows; whether none before was better.
     fn validate(&mut self, report: &StepReport, standing: &mut Standing) -> Result<bool, TaskError> {
         let max_users = u64::from(self.task.spec.evaluate.max_users);
-        let Measured { evaluation, .. } = measure(self.task, &self.loaded, Part::Validation, max_users)?;
+        let Measured { evaluation, .. } = measure(self.task, self.loaded, Part::Validation, max_users)?;
         if evaluation.users == 0 {
             tracing::warn!("no user has validation rows");
             return Ok(false);

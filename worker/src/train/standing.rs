@@ -32,6 +32,12 @@ impl Standing {
         serde_json::to_value(self).unwrap_or_default()
     }
 
+    /// Takes over what another rank counted; what it last measured is of no more use.
+    pub(super) fn take_over(&mut self, other: &serde_json::Value) {
+        let last = self.last.take();
+        *self = Standing { last, ..Standing::from_json(other) };
+    }
+
     /// Takes note of an evaluation; whether it is the best so far.
     pub(super) fn validated(&mut self, step: u64, value: f64, all: BTreeMap<String, f64>) -> bool {
         self.last = Some((step, all));

@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use crate::{
     Failure, Generation, Job, JobName, Phase, Pool, Progress, Rank, Refusal, Session, Stage, Started,
-    TaskResult, Validated, WorkerName,
+    TaskResult, Time, Validated, WorkerName,
 };
 
 /// Something the shell carries out. Commands are carried out in the order given: what is recorded
@@ -103,6 +103,10 @@ pub struct Assignment {
     pub collective_timeout: Duration,
     /// Between two heartbeats.
     pub heartbeat: Duration,
+    /// Step of the newest checkpoint known to be visible.
+    pub newest_checkpoint: Option<u64>,
+    /// When the job was submitted: tells jobs of one name apart.
+    pub submitted: Time,
 }
 
 /// What people are told about a job.

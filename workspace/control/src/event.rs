@@ -202,6 +202,8 @@ pub struct Started {
     pub resumed_unix_ms: Option<u64>,
     /// Newer checkpoints that were damaged and why.
     pub passed_over: Vec<String>,
+    /// It goes on from what its workers had in memory.
+    pub kept: bool,
 }
 
 /// Held-out metrics after a step.

@@ -87,8 +87,8 @@ impl State {
                 };
                 self.enter(name, phase, reason, now, out);
             }
-            // Invariant D: `retries` is only set back by a newer checkpoint, a finished stage, or a
-            // person.
+            // Invariant D: `retries` is only set back by a newer checkpoint, by more steps than ever in
+            // memory, by a finished stage, or by a person.
             Remedy::Retry { after } => {
                 job.retries += 1;
                 job.not_before = Some(now + after);

@@ -72,6 +72,9 @@ pub struct Job {
     pub checkpoint: Option<u64>,
     /// Why it failed, when it did.
     pub failure: Option<Failure>,
+    /// The most steps that training has gone on after from what workers had in memory.
+    #[serde(default)]
+    pub reached: u64,
     /// Tries since it last got further.
     pub retries: u32,
     /// The task under way.
@@ -97,6 +100,7 @@ impl Job {
             dataset_uri: None,
             checkpoint: request.checkpoint,
             failure: None,
+            reached: 0,
             retries: 0,
             attempt: None,
             not_before: None,

@@ -70,6 +70,8 @@ impl State {
             dataset_uri: job.dataset_uri.clone().unwrap_or_default(),
             collective_timeout: job.request.timeouts.collective,
             heartbeat: job.request.timeouts.heartbeat,
+            newest_checkpoint: job.checkpoint,
+            submitted: job.submitted,
         };
         let (session, generation) = (to.session, attempt.generation);
         out.push(Command::Send { session, generation, order: Order::Assign(assignment) });

@@ -1,8 +1,8 @@
 //! What workers say.
 
 use crate::{
-    Failure, FailureKind, FromWorker, Generation, JobName, Membership, Notice, Order, Session, State, Time,
-    WorkerName, seats::Seat, state::Outcome,
+    Failure, FailureKind, FromWorker, Generation, JobName, Membership, Notice, Order, Session, Started,
+    State, Time, WorkerName, seats::Seat, state::Outcome,
 };
 
 impl State {
@@ -46,10 +46,15 @@ impl State {
             FromWorker::Progress(progress) => out.tell(job, Notice::Progress(progress)),
             FromWorker::Validated(validated) => out.tell(job, Notice::Validated(validated)),
             FromWorker::Started(started) => {
-                let step = started.step;
+                let Started { step, kept, .. } = started;
                 out.tell(job, Notice::Started(started));
-                // A checkpoint it resumes from is visible, whoever heard of it.
-                self.got_further(job, step, out);
+                match kept {
+                    true => self.went_on(job, step, out),
+                    // A checkpoint it resumes from is visible, whoever heard of it.
+                    false => {
+                        self.got_further(job, step, out);
+                    }
+                }
             }
             FromWorker::RendezvousReady { host, port } => {
                 let there = Some((host.clone(), port));
@@ -100,6 +105,15 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Training goes on from what workers had in memory. Invariant D: when that is more than ever before, the retries
+    /// are given back.
+    fn went_on(&mut self, name: &JobName, step: u64, out: &mut Outcome) {
+        let Some(job) = self.jobs.get_mut(name).filter(|job| step > job.reached) else { return };
+        job.reached = step;
+        job.retries = 0;
+        out.changed.insert(name.clone());
     }
 
     /// A checkpoint of a step is visible; whether that was news. Invariant D: a newer one gives the

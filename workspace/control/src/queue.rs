@@ -34,6 +34,8 @@ pub(crate) struct Waiting {
     /// Kinds of workers that will do, the preferred one first.
     pub(crate) kinds: &'static [Device],
     pub(crate) waited: Duration,
+    /// Workers on their way back have what it has trained in memory.
+    pub(crate) is_kept: bool,
 }
 
 /// A job that runs.
@@ -123,14 +125,15 @@ impl Desk<'_> {
     }
 
     /// Growing later costs a checkpoint: nobody begins small while more are on their way, if that is
-    /// so for a moment only.
+    /// so for a moment only. Beginning without those who have the state in memory costs all steps
+    /// since the last one.
     fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
         let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
-        (self.is_young || come_back) && self.free.of(kind) < job.max
+        (self.is_young || come_back) && self.free.of(kind) < job.max || job.is_kept && come_back
     }
 
     fn gather(&mut self, job: &Waiting, kind: Device) {
-        let more = (job.max - self.free.of(kind)).min(self.returning.of(kind));
+        let more = job.max.saturating_sub(self.free.of(kind)).min(self.returning.of(kind));
         self.free.take(kind, job.max);
         self.returning.take(kind, more);
         self.wanted.push(kind);

@@ -1,7 +1,9 @@
 //! Carrying out what the queue decides.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    Job, Phase, State, Time,
+    Job, JobName, Phase, State, Time,
     queue::{self, Decision, Running, Waiting},
     state::Outcome,
 };
@@ -33,18 +35,30 @@ impl State {
     fn waiting(&self, now: Time) -> Vec<Waiting> {
         let mut jobs: Vec<&Job> = self.jobs.values().filter(|job| job.waits_for(now).is_some()).collect();
         jobs.sort_by_key(|job| job.rank());
+        let keepers = self.keepers();
         let waiting = jobs.into_iter().filter_map(|job| {
-            let (min, max) = job.workers(job.waits_for(now)?);
+            let stage = job.waits_for(now)?;
+            let (min, max) = job.workers(stage);
             Some(Waiting {
                 job: job.name().clone(),
                 priority: job.request.priority,
                 min,
                 max,
-                kinds: job.request.device.kinds(job.waits_for(now)?),
+                kinds: job.request.device.kinds(stage),
                 waited: now.since(job.since),
+                is_kept: stage.has_checkpoints() && keepers.contains(job.name()),
             })
         });
         waiting.collect()
+    }
+
+    /// Jobs whose last workers are on their way back, with the state of training in their memory.
+    fn keepers(&self) -> BTreeSet<&JobName> {
+        if self.crew.shares().nobody_returns() {
+            return BTreeSet::new();
+        }
+        let returning = self.crew.iter().filter(|(_, worker)| worker.returning && worker.cut_off.is_none());
+        returning.filter_map(|(_, worker)| worker.last_job.as_ref()).collect()
     }
 
     fn running(&self, now: Time) -> Vec<Running> {

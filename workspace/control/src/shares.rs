@@ -43,6 +43,11 @@ impl Shares {
         self.count(worker, |count| *count -= 1);
     }
 
+    /// Whether no worker is on its way back.
+    pub(crate) fn nobody_returns(&self) -> bool {
+        self.returning.0.values().all(|count| *count == 0)
+    }
+
     /// Whether both say the same of each kind.
     #[cfg(test)]
     pub(crate) fn is_as(&self, other: &Shares) -> bool {

@@ -40,4 +40,4 @@ pub mod user;
 
 pub use error::{CODES, TowersError};
 pub use model::Model;
-pub use train::{NamedTensor, StepReport, Trainer};
+pub use train::{NamedTensor, StepReport, Told, Trainer};

@@ -4,14 +4,16 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use support::{LANES, Threads, batch, catalogue, job, manifest};
 use tch::{Device, Kind, Tensor};
-use twinspire_collective::{Collective, Solo};
+use twinspire_collective::{Collective, CollectiveError, Solo};
+use twinspire_dataset::audit::RowDigest;
 use twinspire_job::JobSpec;
-use twinspire_towers::{NamedTensor, StepReport, TowersError, Trainer};
+use twinspire_towers::{NamedTensor, StepReport, Told, TowersError, Trainer};
 
 /// libtorch has one generator a process: tests that draw weights or dropout take turns.
 static GENERATOR: Mutex<()> = Mutex::new(());
@@ -34,7 +36,7 @@ fn run(trainer: &mut Trainer, steps: std::ops::Range<u64>) -> Vec<StepReport> {
     steps
         .map(|step| {
             let batches: Vec<_> = trainer.lanes().map(|lane| batch(step, lane, users(lane))).collect();
-            trainer.step(&batches, 0).unwrap()
+            trainer.step(&batches, Told::default()).unwrap()
         })
         .collect()
 }
@@ -196,13 +198,11 @@ fn a_loss_that_is_no_number_stops_the_step_and_names_the_lane() {
     let mut batches: Vec<_> = (0..LANES).map(|lane| batch(0, lane, users(lane))).collect();
     batches[2].queries.weight[0] = f32::NAN;
     let before = trainer.state();
-    match trainer.step(&batches, 0) {
+    match trainer.step(&batches, Told::default()) {
         Err(TowersError::LossNotFinite { step: 0, lane: 2, .. }) => {}
         other => panic!("{other:?}"),
     }
-    // Nothing was applied (the sketch has counted the ids, and is not part of the towers).
-    let changed =
-        trainer.state().iter().zip(&before).any(|(a, b)| a.name != "sketch" && a.tensor != b.tensor);
+    let changed = trainer.state().iter().zip(&before).any(|(a, b)| a.tensor != b.tensor);
     assert!(!changed);
 }
 
@@ -225,13 +225,130 @@ fn control_words_of_all_workers_are_ored() {
             .map(|(rank, mut trainer)| {
                 scope.spawn(move || {
                     let batches: Vec<_> = trainer.lanes().map(|lane| batch(0, lane, users(lane))).collect();
-                    trainer.step(&batches, 1 << (rank * 2)).unwrap().control
+                    trainer.step(&batches, Told { control: 1 << (rank * 2), committed: 0 }).unwrap().control
                 })
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(controls, vec![0b101, 0b101]);
+}
+
+/// A group of two whose other member has no lanes. It fails once so many operations were done.
+struct Breaks {
+    operations: AtomicUsize,
+    last: AtomicUsize,
+}
+
+impl Breaks {
+    fn meet(&self) -> Result<(), CollectiveError> {
+        if self.operations.fetch_add(1, Relaxed) < self.last.load(Relaxed) {
+            return Ok(());
+        }
+        Err(CollectiveError::Closed { operation: "test", reason: "the other one died".into() })
+    }
+}
+
+impl Collective for Breaks {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn size(&self) -> usize {
+        2
+    }
+
+    fn all_reduce_sum(&self, _: &mut Tensor) -> Result<(), CollectiveError> {
+        self.meet()
+    }
+
+    fn all_gather(&self, tensor: &Tensor) -> Result<Vec<Tensor>, CollectiveError> {
+        self.meet()?;
+        Ok(vec![tensor.detach(), tensor.detach().narrow(0, 0, 0)])
+    }
+
+    fn reduce_scatter_sum(&self, parts: &[Tensor]) -> Result<Tensor, CollectiveError> {
+        self.meet()?;
+        Ok(parts[0].detach())
+    }
+
+    fn broadcast(&self, _: &mut Tensor, _: usize) -> Result<(), CollectiveError> {
+        self.meet()
+    }
+
+    fn barrier(&self) -> Result<(), CollectiveError> {
+        self.meet()
+    }
+}
+
+#[test]
+fn a_step_that_fails_wherever_it_does_has_changed_nothing_and_can_be_done_again() {
+    let _turn = turn();
+    let spec = job(json!({"loss": {"negatives": {"mode": "mixed_concat", "random": 30}, "logq": "sketch"}}));
+    let mut undisturbed = trainer(&spec, Arc::new(Solo), 0..LANES);
+    let group = Arc::new(Breaks { operations: AtomicUsize::new(0), last: AtomicUsize::new(0) });
+    let mut disturbed = trainer(&spec, Arc::clone(&group) as _, 0..LANES);
+    disturbed.restore(0, &undisturbed.state()).unwrap();
+    let same = |a: &Trainer, b: &Trainer| {
+        a.state().iter().zip(&b.state()).all(|(a, b)| a.name == b.name && a.tensor == b.tensor)
+    };
+    for step in 0..2 {
+        let batches: Vec<_> = (0..LANES).map(|lane| batch(step, lane, users(lane))).collect();
+        let mut failures = 0;
+        loop {
+            group.operations.store(0, Relaxed);
+            group.last.store(failures, Relaxed);
+            match disturbed.step(&batches, Told::default()) {
+                Ok(_) => break,
+                Err(TowersError::Collective(_)) => failures += 1,
+                Err(other) => panic!("{other}"),
+            }
+            assert!(same(&disturbed, &undisturbed), "failing at operation {failures} left a trace");
+        }
+        assert!(failures >= 4, "only {failures} operations a step");
+        undisturbed.step(&batches, Told::default()).unwrap();
+        assert!(same(&disturbed, &undisturbed), "after step {step}");
+    }
+}
+
+#[test]
+fn all_workers_come_to_the_state_of_the_one_that_is_ahead() {
+    let _turn = turn();
+    let spec = job(json!({"loss": {"negatives": {"mode": "mixed_concat", "random": 30}, "logq": "sketch"}}));
+    let mut ahead = trainer(&spec, Arc::new(Solo), 0..LANES);
+    run(&mut ahead, 0..5);
+    let expected = ahead.state();
+    let newcomer = trainer(&spec, Arc::new(Solo), 0..LANES);
+    let group = Threads::group(2);
+    let states: Vec<(u64, Vec<NamedTensor>)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = group
+            .into_iter()
+            .zip([newcomer, ahead])
+            .map(|(member, mut trainer)| {
+                scope.spawn(move || {
+                    trainer.join(Arc::new(member), 0..0, 100);
+                    trainer.share_state(1, 5).unwrap();
+                    (trainer.step_number(), trainer.state())
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (step, state) in states {
+        assert_eq!(step, 5);
+        assert!(state.iter().zip(&expected).all(|(a, b)| a.name == b.name && a.tensor == b.tensor));
+    }
+}
+
+#[test]
+fn every_worker_learns_which_rows_each_lane_trained() {
+    let _turn = turn();
+    let spec = job(json!({}));
+    let mut trainer = trainer(&spec, Arc::new(Solo), 0..LANES);
+    let reports = run(&mut trainer, 0..1);
+    let expected: Vec<RowDigest> =
+        (0..LANES).map(|lane| RowDigest::of(batch(0, lane, users(lane)).rows)).collect();
+    assert_eq!(reports[0].trained, expected);
 }
 
 #[test]
@@ -244,7 +361,8 @@ fn training_learns_what_it_is_shown() {
         }));
         let mut trainer = trainer(&spec, Arc::new(Solo), 0..LANES);
         let batches: Vec<_> = (0..LANES).map(|lane| batch(0, lane, users(lane))).collect();
-        let losses: Vec<f64> = (0..60).map(|_| trainer.step(&batches, 0).unwrap().loss).collect();
+        let losses: Vec<f64> =
+            (0..60).map(|_| trainer.step(&batches, Told::default()).unwrap().loss).collect();
         assert!(losses[59] < 0.5 * losses[0], "{mode}: {} -> {}", losses[0], losses[59]);
     }
 }

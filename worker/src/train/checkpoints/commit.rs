@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -40,6 +43,8 @@ pub(super) struct Commits {
     pending: Mutex<Pending<Draft>>,
     ordered: Notify,
     concluded: watch::Sender<Concluded>,
+    /// Step of the newest that is visible.
+    visible: AtomicU64,
 }
 
 impl Commits {
@@ -51,6 +56,7 @@ impl Commits {
             pending: Mutex::new(Pending::new()),
             ordered: Notify::new(),
             concluded: watch::Sender::new(None),
+            visible: AtomicU64::new(0),
         }
     }
 
@@ -67,6 +73,11 @@ impl Commits {
     /// Whether it is decided what becomes of the checkpoint of a step.
     pub(super) fn is_concluded(&self, step: u64) -> bool {
         self.concluded.borrow().as_ref().is_some_and(|(newest, _)| *newest >= step)
+    }
+
+    /// Step of the newest that was made visible.
+    pub(super) fn visible(&self) -> u64 {
+        self.visible.load(Relaxed)
     }
 
     /// Waits until it is.
@@ -120,6 +131,7 @@ impl Commits {
             let failure = match self.commit(step, draft, &parts).await {
                 Ok(()) => {
                     self.pending().committed(step);
+                    self.visible.fetch_max(step, Relaxed);
                     self.link.say(Body::CheckpointCommitted(CheckpointCommitted { step }));
                     self.collect().await;
                     None

@@ -33,7 +33,7 @@ use self::{
     commit::{Commits, Draft},
     part::{Records, Unwritten, Writing},
 };
-use super::standing::Standing;
+use super::{ledger::Ledger, standing::Standing};
 use crate::{
     model::{Loaded, dtype, identity},
     task::{Control, Task, TaskError},
@@ -105,6 +105,11 @@ impl Checkpoints {
         }
     }
 
+    /// Step of the newest checkpoint that is known to be visible; rank 0 knows.
+    pub(super) fn visible(&self) -> u64 {
+        self.commits.as_ref().map_or(0, |commits| commits.visible())
+    }
+
     /// Rank 0 wishes for a checkpoint when it is time for one and the one before is committed, or
     /// there is nobody to say that it may be.
     pub(super) fn wish(&self, task: &Task) -> Control {
@@ -122,6 +127,7 @@ impl Checkpoints {
         task: &Task,
         loaded: &Loaded,
         standing: &Standing,
+        ledger: &Ledger,
         is_last: bool,
     ) -> Result<(), TaskError> {
         let step = loaded.trainer.step_number();
@@ -154,6 +160,11 @@ impl Checkpoints {
             name: audit::part_name(self.generation, rank, first),
             bytes: bytes.into(),
         }));
+        let witnesses = if task.is_first() { ledger.before(self.generation) } else { Vec::new() };
+        if !witnesses.is_empty() {
+            let name = audit::witness_name(self.generation, step);
+            records.push(Records { name, bytes: audit::encode_witnesses(&witnesses).into() });
+        }
         let writing = Writing {
             run: self.run.clone(),
             store: self.store.clone(),

@@ -29,17 +29,41 @@ fn a_lost_worker_is_replaced_in_a_new_generation() {
 }
 
 #[test]
-fn survivors_are_not_used_before_they_have_let_go() {
+fn a_job_waits_for_the_survivors_who_have_its_state_in_memory() {
     let mut world = World::training(2);
     world.join("w3", Device::Cpu);
     world.join("w4", Device::Cpu);
     world.apply(Event::Ended { worker: "w2".into(), why: "killed".into() });
-    assert_eq!(world.members("a"), ["w3", "w4"]);
     assert!(world.worker("w1").unwrap().returning);
-    world.submit(job("b", 1, 1));
-    assert_eq!(world.job("b").phase, Phase::Pending);
+    assert_eq!(world.job("a").phase, Phase::Pending, "two others are free, but would begin at a checkpoint");
     let_go(&mut world);
-    assert_eq!(world.members("b"), ["w1"]);
+    assert_eq!(world.members("a"), ["w1", "w3"]);
+}
+
+/// The job loses its member that is not w1, has another one to take its place, and goes on from memory.
+fn loses_another(world: &mut World, spare: &str, step: u64) {
+    world.join(spare, Device::Cpu);
+    let gone = world.members("a").into_iter().find(|member| member != "w1").unwrap();
+    world.apply(Event::Ended { worker: gone.as_str().into(), why: "killed".into() });
+    let_go(world);
+    world.pass(SECOND * 10, &[]);
+    if world.job("a").phase == Phase::Running {
+        world.say("w1", FromWorker::Started(Started { step, kept: true, ..Started::default() }));
+    }
+}
+
+#[test]
+fn more_steps_than_ever_in_memory_give_the_retries_back() {
+    let mut world = World::training(2);
+    for round in 1..20 {
+        loses_another(&mut world, &format!("spare{round}"), round * 10);
+        assert_eq!((world.job("a").phase, world.job("a").retries), (Phase::Running, 0), "round {round}");
+        assert_eq!(world.job("a").checkpoint, None, "what is in memory is no checkpoint");
+    }
+    for life in 20..30 {
+        loses_another(&mut world, &format!("spare{life}"), 190);
+    }
+    assert_eq!(world.job("a").phase, Phase::Failed, "the same step again and again is no progress");
 }
 
 #[test]

@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(1000);
 const A_WHILE: Duration = Duration::from_secs(10);
 
 fn waiting(job: &str, priority: i32, min: u32, max: u32) -> Waiting {
-    Waiting { job: job.into(), priority, min, max, kinds: CPU, waited: A_WHILE }
+    Waiting { job: job.into(), priority, min, max, kinds: CPU, waited: A_WHILE, is_kept: false }
 }
 
 fn running(job: &str, priority: i32, sequence: u64, members: u32, min: u32) -> Running {

@@ -21,6 +21,7 @@ fn any_waiting() -> impl Strategy<Value = Waiting> {
             max: min + more,
             kinds: KINDS[kinds],
             waited: Duration::from_secs(seconds),
+            is_kept: seconds % 7 == 0,
         }
     })
 }

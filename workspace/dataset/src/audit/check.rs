@@ -1,12 +1,14 @@
 //! Counting what was trained.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use serde::Serialize;
 use twinspire_storage::Location;
 
+use super::RowDigest;
 use super::record::{Encoded, read_part};
+use super::witness::{WITNESSES, Witness, decode_witnesses};
 use crate::error::DatasetError;
 use crate::plan::Plan;
 
@@ -16,6 +18,8 @@ pub struct Audit {
     /// By step and lane: the records of the latest generation. More than one only if a generation
     /// recorded two different things for the same lane-step, and then all of them count.
     latest: HashMap<(u64, u32), Vec<Encoded>>,
+    /// By step and lane: the generation and digest of the latest that was witnessed.
+    witnessed: HashMap<(u64, u32), (u64, RowDigest)>,
 }
 
 /// What was trained, row by row.
@@ -70,7 +74,10 @@ impl Audit {
         let mut audit = Audit::default();
         for entry in directory.list("").await? {
             let bytes = directory.get(&entry.name).await?;
-            audit.add_part(&entry.name, &bytes)?;
+            match entry.name.ends_with(WITNESSES) {
+                true => audit.add_witnesses(decode_witnesses(&entry.name, &bytes)?),
+                false => audit.add_part(&entry.name, &bytes)?,
+            }
         }
         Ok(audit)
     }
@@ -93,23 +100,53 @@ impl Audit {
         Ok(())
     }
 
+    /// Adds what ranks know of other ranks' lanes.
+    pub fn add_witnesses(&mut self, witnesses: impl IntoIterator<Item = Witness>) {
+        for Witness { step, generation, lanes } in witnesses {
+            for (lane, digest) in lanes.into_iter().enumerate() {
+                let known = self.witnessed.entry((step, lane as u32)).or_insert((generation, digest));
+                if generation > known.0 {
+                    *known = (generation, digest);
+                }
+            }
+        }
+    }
+
+    /// The rows of a lane-step: as recorded, or of the plan, when all that is left of the latest record is a witness
+    /// who saw just these.
+    fn rows_of(&self, plan: &Plan, step: u64, lane: u32) -> Vec<u64> {
+        let records = self.latest.get(&(step, lane)).map(Vec::as_slice).unwrap_or_default();
+        let recorded = records.first().map(|record| record.generation);
+        match self.witnessed.get(&(step, lane)) {
+            Some((generation, digest)) if recorded.is_none_or(|recorded| recorded < *generation) => {
+                let rows = plan.rows_of(lane, step);
+                if RowDigest::of(rows.iter().copied()) == *digest {
+                    rows
+                } else {
+                    // Whatever was trained, it was not what was due: as many rows that are in no dataset.
+                    vec![u64::MAX; digest.count as usize]
+                }
+            }
+            _ => records.iter().flat_map(|record| record.rows().collect::<Vec<_>>()).collect(),
+        }
+    }
+
     /// Holds the records of the first `committed` steps against the plan.
     ///
     /// Takes a byte a row of the dataset, and the encoded records.
     pub fn check(&self, plan: &Plan, committed: u64) -> AuditReport {
         let mut report = AuditReport { steps: committed, ..AuditReport::default() };
-        let mut by_epoch: Vec<Vec<&Encoded>> = Vec::new();
-        for (&(step, _), records) in self.latest.iter().filter(|((step, _), _)| *step < committed) {
-            let epoch = plan.cursor(step).epoch as usize;
-            if by_epoch.len() <= epoch {
-                by_epoch.resize(epoch + 1, Vec::new());
+        let mut by_epoch: BTreeMap<u32, BTreeSet<(u64, u32)>> = BTreeMap::new();
+        for &(step, lane) in self.latest.keys().chain(self.witnessed.keys()) {
+            if step < committed {
+                by_epoch.entry(plan.cursor(step).epoch).or_default().insert((step, lane));
             }
-            by_epoch[epoch].extend(records);
         }
-        let epochs = committed.div_ceil(plan.steps_per_epoch()) as usize;
-        by_epoch.resize(epochs, Vec::new());
-        for (epoch, records) in by_epoch.iter().enumerate() {
-            let found = check_epoch(plan, epoch as u32, committed, records);
+        let epochs = committed.div_ceil(plan.steps_per_epoch()) as u32;
+        for epoch in 0..epochs {
+            let lane_steps = by_epoch.remove(&epoch).unwrap_or_default();
+            let rows = lane_steps.into_iter().flat_map(|(step, lane)| self.rows_of(plan, step, lane));
+            let found = check_epoch(plan, epoch, committed, rows);
             report.expected += found.expected;
             report.trained += found.trained;
             report.twice += found.twice;
@@ -138,7 +175,7 @@ impl Row {
     }
 }
 
-fn check_epoch(plan: &Plan, epoch: u32, committed: u64, records: &[&Encoded]) -> EpochAudit {
+fn check_epoch(plan: &Plan, epoch: u32, committed: u64, trained: impl Iterator<Item = u64>) -> EpochAudit {
     let steps = (committed - plan.first_step(epoch)).min(plan.steps_per_epoch());
     let mut found = EpochAudit { epoch, complete: steps == plan.steps_per_epoch(), ..EpochAudit::default() };
     let mut rows = vec![Row::default(); plan.rows() as usize];
@@ -152,7 +189,7 @@ fn check_epoch(plan: &Plan, epoch: u32, committed: u64, records: &[&Encoded]) ->
             }
         }
     }
-    for row in records.iter().flat_map(|record| record.rows()) {
+    for row in trained {
         match rows.get_mut(row as usize) {
             Some(row) => row.train(),
             None => found.unexpected += 1,

@@ -10,16 +10,21 @@
 //! is held against all rows of the dataset, without trust in the shard plan; only for an epoch
 //! under way does the plan say which rows were due.
 //!
-//! [`RowDigest`] is the cheap form: an order-independent digest of a set of rows, to be summed over
-//! lanes and ranks and compared.
+//! [`RowDigest`] is the cheap form: an order-independent digest of a set of rows. With every step all
+//! ranks learn the digests of all lanes. When a rank dies, its records since the last checkpoint die
+//! with it, though the survivors go on with what it trained; they store [`Witness`]es instead. The
+//! rows of a lane-step that only was witnessed are those of the plan, if their digest is the
+//! witnessed one.
 
 mod check;
 mod digest;
 mod record;
+mod witness;
 
 pub use check::{Audit, AuditReport, EpochAudit};
 pub use digest::RowDigest;
 pub use record::{AuditPart, AuditRecord, part_name};
+pub use witness::{Witness, decode_witnesses, encode_witnesses, witness_name};
 
 #[cfg(test)]
 mod tests;

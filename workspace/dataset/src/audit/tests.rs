@@ -177,3 +177,57 @@ proptest! {
         prop_assert_ne!(whole, RowDigest::of(other));
     }
 }
+
+fn witness(plan: &Plan, step: u64, generation: u64) -> Witness {
+    let lanes = (0..plan.settings().lanes).map(|lane| RowDigest::of(plan.rows_of(lane, step)));
+    Witness { step, generation, lanes: lanes.collect() }
+}
+
+/// Generation 1 got to step 5; what its rank of lanes 1 and 2 had recorded since step 3 died with it. Generation 2
+/// went on from there.
+fn with_a_death(plan: &Plan) -> Audit {
+    let mut audit = Audit::default();
+    let survived: Vec<_> =
+        honest(plan, 0..5, 1).into_iter().filter(|record| record.step < 3 || record.lane == 0).collect();
+    audit.add_part("survived", &part(&survived)).unwrap();
+    audit.add_part("after", &part(&honest(plan, 5..8, 2))).unwrap();
+    audit
+}
+
+#[test]
+fn what_died_with_a_rank_is_missed_unless_the_others_witnessed_it() {
+    let plan = plan();
+    let mut audit = with_a_death(&plan);
+    assert!(audit.check(&plan, 8).never > 0);
+    audit.add_witnesses((3..5).map(|step| witness(&plan, step, 1)));
+    assert_eq!(counts(&audit.check(&plan, 8)), [42, 42, 0, 0, 0]);
+    let read = decode_witnesses("w", &encode_witnesses(&[witness(&plan, 3, 1)])).unwrap();
+    assert_eq!(read, [witness(&plan, 3, 1)]);
+    assert!(decode_witnesses("w", b"[{}]").is_err());
+}
+
+#[test]
+fn a_witness_of_other_rows_than_were_due_proves_that_they_were_not_trained() {
+    let plan = plan();
+    let mut audit = with_a_death(&plan);
+    let mut wrong = witness(&plan, 3, 1);
+    wrong.lanes[1] = RowDigest::of([0, 1]);
+    audit.add_witnesses([wrong, witness(&plan, 4, 1)]);
+    let report = audit.check(&plan, 8);
+    assert!(report.never > 0 && report.unexpected == 2, "{report:?}");
+}
+
+#[test]
+fn a_later_record_takes_the_place_of_a_witness_and_a_later_witness_that_of_a_record() {
+    let plan = plan();
+    let mut audit = Audit::default();
+    audit.add_part("first", &part(&honest(&plan, 0..4, 1))).unwrap();
+    let mut of_lost_state = witness(&plan, 3, 0);
+    of_lost_state.lanes[0] = RowDigest::of([99]);
+    audit.add_witnesses([of_lost_state]);
+    assert!(audit.check(&plan, 4).passed());
+    let mut later = witness(&plan, 3, 2);
+    later.lanes[0] = RowDigest::of([99]);
+    audit.add_witnesses([later]);
+    assert!(!audit.check(&plan, 4).passed());
+}

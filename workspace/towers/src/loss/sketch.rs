@@ -27,6 +27,17 @@ impl CountMinSketch {
         }
     }
 
+    /// Takes back what was added.
+    pub fn subtract(&mut self, ids: impl IntoIterator<Item = i64>) {
+        let width = self.width;
+        for id in ids {
+            for (row, counters) in self.counters.chunks_exact_mut(width as usize).enumerate() {
+                counters[slot(id, row, width)] -= 1;
+            }
+            self.total -= 1;
+        }
+    }
+
     /// How often an id was seen, or more.
     pub fn count(&self, id: i64) -> i64 {
         let rows = self.counters.chunks_exact(self.width as usize).enumerate();
@@ -71,6 +82,19 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn what_is_taken_back_was_never_there(
+            kept in prop::collection::vec(0i64..50, 0..100),
+            taken in prop::collection::vec(0i64..50, 0..100),
+        ) {
+            let mut sketch = CountMinSketch::new(2, 16);
+            sketch.add(kept.iter().copied());
+            let before = sketch.clone();
+            sketch.add(taken.iter().copied());
+            sketch.subtract(taken);
+            prop_assert_eq!(sketch, before);
+        }
+
         #[test]
         fn never_counts_too_low_and_is_exact_when_nothing_collides(ids in prop::collection::vec(0i64..50, 0..500)) {
             let mut narrow = CountMinSketch::new(2, 16);

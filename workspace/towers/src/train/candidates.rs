@@ -45,6 +45,7 @@ impl Trainer {
             let positives = GlobalPositives::gather(batches, self.model.device(), self.collective())?;
             if let Some(sketch) = &mut self.sketch {
                 sketch.add(positives.items.iter().copied());
+                self.counted.clone_from(&positives.items);
             }
             let sampled = positives.sample(negatives.max_in_batch, self.spec.seed, self.step);
             let own = positives.of_rank(self.collective.rank());

@@ -21,8 +21,9 @@ struct Update {
 type TableGradient = (Touched, Tensor);
 
 impl Trainer {
-    /// Adds up workers' gradients and applies them, unless a loss or a gradient is no number.
-    pub(super) fn commit(&mut self, sums: &Sums, rows: Rows) -> Result<StepReport, TowersError> {
+    /// Adds up workers' gradients and applies them, unless a loss or a gradient is no number. What can fail comes
+    /// before the first change.
+    pub(super) fn commit(&mut self, sums: Sums, rows: Rows) -> Result<StepReport, TowersError> {
         if let Some((lane, loss)) = sums.not_finite() {
             return Err(TowersError::LossNotFinite { step: self.step, lane, loss });
         }
@@ -42,6 +43,8 @@ impl Trainer {
             learning_rate: update.rate * self.spec.train.optimizer.lr,
             scale,
             control: sums.control,
+            committed: sums.committed,
+            trained: sums.trained,
         })
     }
 

@@ -33,6 +33,6 @@ mod state;
 mod sums;
 mod trainer;
 
-pub use report::{CONTROL_BITS, StepReport};
+pub use report::{CONTROL_BITS, StepReport, Told};
 pub use state::NamedTensor;
 pub use trainer::Trainer;

@@ -1,5 +1,16 @@
+use twinspire_dataset::audit::RowDigest;
+
 /// Bits of the control word.
 pub const CONTROL_BITS: usize = 8;
+
+/// What a worker tells the others with a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Its control word: those of all workers are or-ed.
+    pub control: u64,
+    /// Step of the newest checkpoint it knows to be committed; only rank 0 may know one.
+    pub committed: u64,
+}
 
 /// What a step did, the same on every worker.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,4 +31,8 @@ pub struct StepReport {
     pub scale: f64,
     /// Control words of all workers, or-ed.
     pub control: u64,
+    /// Step of the newest checkpoint that rank 0 knew to be committed.
+    pub committed: u64,
+    /// Which rows every lane of the job trained: each worker knows what all have done.
+    pub trained: Vec<RowDigest>,
 }

@@ -71,6 +71,22 @@ impl Trainer {
         state
     }
 
+    /// Has every worker hold the state that worker `root` has, which is that after `step` steps.
+    ///
+    /// # Errors
+    /// A worker that is lost on the way; nobody's state has changed then.
+    pub fn share_state(&mut self, root: usize, step: u64) -> Result<(), TowersError> {
+        let behind = self.step != step;
+        let mut state = self.state();
+        for named in &mut state {
+            self.collective.broadcast(&mut named.tensor, root)?;
+        }
+        if behind {
+            self.restore(step, &state)?;
+        }
+        Ok(())
+    }
+
     /// Takes back what `state` gave after `step` steps.
     pub fn restore(&mut self, step: u64, saved: &[NamedTensor]) -> Result<(), TowersError> {
         let saved = Restore(saved);

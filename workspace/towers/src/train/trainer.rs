@@ -6,9 +6,9 @@ use twinspire_collective::Collective;
 use twinspire_dataset::{ItemTable, LaneBatch, Manifest};
 use twinspire_job::{JobSpec, LogQ, OptimizerSpec};
 
-use super::StepReport;
 use super::candidates::uses_in_batch;
 use super::sums::Sums;
+use super::{StepReport, Told};
 use crate::loss::CountMinSketch;
 use crate::optim::{DenseOptimizer, TableOptimizer};
 use crate::{Model, TowersError};
@@ -21,6 +21,8 @@ pub struct Trainer {
     pub(super) dense_optimizer: DenseOptimizer,
     pub(super) table_optimizers: Vec<TableOptimizer>,
     pub(super) sketch: Option<CountMinSketch>,
+    /// What the step under way has counted into it.
+    pub(super) counted: Vec<i64>,
     /// Positive counts of all items and their sum, for exact logQ.
     pub(super) counts: (Vec<i64>, i64),
     pub(super) step: u64,
@@ -54,6 +56,7 @@ impl Trainer {
             dense_optimizer,
             table_optimizers,
             sketch,
+            counted: Vec::new(),
             counts: (items.positives.clone(), total),
             step: 0,
             total_steps,
@@ -62,8 +65,20 @@ impl Trainer {
     }
 
     /// One optimizer step over the global batch. `batches` are those of this worker's lanes, in lane
-    /// order; every worker calls it for the same step. `control` is or-ed over workers.
-    pub fn step(&mut self, batches: &[LaneBatch], control: u64) -> Result<StepReport, TowersError> {
+    /// order; every worker calls it for the same step. What each is `told` by the others comes back in the report.
+    ///
+    /// # Errors
+    /// Whatever it is, the state is that of the step before: the step can be done again, in another company.
+    pub fn step(&mut self, batches: &[LaneBatch], told: Told) -> Result<StepReport, TowersError> {
+        let outcome = self.attempt(batches, told);
+        let counted = std::mem::take(&mut self.counted);
+        if let (Err(_), Some(sketch)) = (&outcome, &mut self.sketch) {
+            sketch.subtract(counted);
+        }
+        outcome
+    }
+
+    fn attempt(&mut self, batches: &[LaneBatch], told: Told) -> Result<StepReport, TowersError> {
         // What is computed: the columns of the loss, the lanes, the table rows both read.
         let chosen = self.choose_candidates(batches)?;
         let lanes = self.load_lanes(batches);
@@ -89,9 +104,16 @@ impl Trainer {
         self.backward_temperature(&own, &gradients);
 
         // Sums over all workers, checked and applied.
-        let sums = Sums::of(batches, &gradients.losses, &own.weights, control, self.spec.lanes);
+        let sums = Sums::of(batches, &gradients.losses, &own.weights, told, self.spec.lanes);
         let sums = sums.reduce(self.collective())?;
-        self.commit(&sums, rows)
+        self.commit(sums, rows)
+    }
+
+    /// Goes on in another company: `lanes` are this worker's from now on.
+    pub fn join(&mut self, collective: Arc<dyn Collective>, lanes: Range<u32>, total_steps: u64) {
+        self.collective = collective;
+        self.lanes = lanes;
+        self.total_steps = total_steps;
     }
 
     /// Committed steps.

@@ -1,0 +1,65 @@
+//! What a worker has trained, kept while its company changes.
+//!
+//! Invariant 4: a worker's death costs the others the step in flight at most. A task that ends because a peer was lost,
+//! or because other workers are to join or leave, leaves its state here; the next task of the same job goes on with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{ledger::Ledger, standing::Standing};
+use crate::{
+    model::{Loaded, identity},
+    task::Task,
+};
+
+/// Which training a state is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Of {
+    job: String,
+    /// Tells jobs of one name apart.
+    submitted_ms: u64,
+    spec: String,
+    dataset_uri: String,
+    checkpoints: String,
+}
+
+impl Of {
+    fn task(task: &Task) -> Of {
+        Of {
+            job: task.assign.job.clone(),
+            submitted_ms: task.assign.submitted_ms,
+            spec: identity(&task.spec),
+            dataset_uri: task.assign.dataset_uri.clone(),
+            checkpoints: task.places.checkpoints.clone(),
+        }
+    }
+}
+
+/// A training between two tasks.
+pub(super) struct Kept {
+    pub(super) loaded: Loaded,
+    /// Whether the towers are where training brought them; else they are as they were built.
+    pub(super) is_trained: bool,
+    pub(super) standing: Standing,
+    pub(super) ledger: Ledger,
+}
+
+/// The place for it: one training at most.
+#[derive(Clone, Default)]
+pub(crate) struct Keep(Arc<Mutex<Option<(Of, Kept)>>>);
+
+impl Keep {
+    /// What was kept of this task's training. What was kept of another one is let go.
+    pub(super) fn take(&self, task: &Task) -> Option<Kept> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        kept.filter(|(of, _)| *of == Of::task(task)).map(|(_, kept)| kept)
+    }
+
+    pub(super) fn put(&self, task: &Task, kept: Kept) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Of::task(task), kept));
+    }
+
+    /// Lets go of whatever is kept.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
