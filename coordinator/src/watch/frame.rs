@@ -73,6 +73,7 @@ mod tests {
             loss: 3.2198,
             rows_per_second: 12_345.0,
             learning_rate: 1e-3,
+            spent: None,
         };
         let running = v1::Job {
             name: "beauty".into(),
