@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use twinspire_dataset::{HeldOut as Part, LaneReader, LaneReaderSettings};
 use twinspire_proto::v1::{FailureKind, Trained, TrainingStarted, Validated, worker_message::Body};
-use twinspire_towers::{StepReport, Told, evaluate::Evaluation};
+use twinspire_towers::{Told, evaluate::Evaluation};
 
 pub(crate) use self::kept::Keep;
 use self::{
@@ -85,7 +85,7 @@ fn train(task: &Task, kept: &mut Kept, begun: Instant) -> Result<Trained, TaskEr
         loaded,
     };
     standing.spent.starting += begun.elapsed().as_secs_f64();
-    training.run(standing, ledger)
+    training.run(beginning.kept, standing, ledger)
 }
 
 struct Training<'a> {
@@ -97,7 +97,12 @@ struct Training<'a> {
 }
 
 impl Training<'_> {
-    fn run(&mut self, standing: &mut Standing, ledger: &mut Ledger) -> Result<Trained, TaskError> {
+    fn run(
+        &mut self,
+        kept: bool,
+        standing: &mut Standing,
+        ledger: &mut Ledger,
+    ) -> Result<Trained, TaskError> {
         let total_steps = self.loaded.total_steps;
         let lanes: Vec<u32> = self.task.lanes().collect();
         let mut step = self.loaded.trainer.step_number();
@@ -106,6 +111,16 @@ impl Training<'_> {
         let mut reader = LaneReader::start(dataset, plan, &settings, &lanes, step..total_steps.max(step))?;
 
         let mut stopped = false;
+        if kept {
+            // A fault may have come between a step and what is due after it.
+            let best =
+                self.due.evaluates(step) && !standing.has_measured(step) && self.validate(step, standing)?;
+            let is_last =
+                standing.why_stop(self.task.spec.evaluate.patience).is_some() || step == total_steps;
+            if is_last || (best && self.task.spec.checkpoint.keep_best) {
+                self.checkpoints.begin(self.task, self.loaded, standing, ledger, is_last)?;
+            }
+        }
         let mut ended_early = standing.why_stop(self.task.spec.evaluate.patience);
         while step < total_steps && !stopped && ended_early.is_none() {
             let asked = Instant::now();
@@ -123,7 +138,7 @@ impl Training<'_> {
             let control = Control::from_word(report.control);
 
             let evaluating = Instant::now();
-            let best = self.due.evaluates(step) && self.validate(&report, standing)?;
+            let best = self.due.evaluates(step) && self.validate(step, standing)?;
             standing.spent.evaluation += evaluating.elapsed().as_secs_f64();
             ended_early = standing.why_stop(self.task.spec.evaluate.patience);
             stopped = control.stops();
@@ -148,7 +163,7 @@ impl Training<'_> {
     }
 
     /// Measures on the validation rows; whether none before was better.
-    fn validate(&mut self, report: &StepReport, standing: &mut Standing) -> Result<bool, TaskError> {
+    fn validate(&mut self, step: u64, standing: &mut Standing) -> Result<bool, TaskError> {
         let max_users = u64::from(self.task.spec.evaluate.max_users);
         let Measured { evaluation, .. } = measure(self.task, self.loaded, Part::Validation, max_users)?;
         if evaluation.users == 0 {
@@ -158,11 +173,11 @@ impl Training<'_> {
         let values = crate::report::named("validation", &evaluation);
         let by = BestBy::of(&self.task.spec);
         let best = match by.as_ref().and_then(|by| values.get(&by.key)) {
-            Some(value) => standing.validated(report.step, *value, values.clone()),
-            None => standing.measured(report.step, values.clone()),
+            Some(value) => standing.validated(step, *value, values.clone()),
+            None => standing.measured(step, values.clone()),
         };
-        self.tell(report.step, best, by, &evaluation);
-        self.metrics.validated(report.step, &values)?;
+        self.tell(step, best, by, &evaluation);
+        self.metrics.validated(step, &values)?;
         Ok(best)
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Standing {
     best: Option<(u64, f64)>,
     /// Evaluations since then.
     since: u32,
+    /// Step of the last evaluation.
+    at: u64,
     /// Where the time went.
     pub(super) spent: Spent,
     /// Step of the last evaluation, and what it measured.
@@ -40,6 +42,7 @@ impl Standing {
 
     /// Takes note of an evaluation; whether it is the best so far.
     pub(super) fn validated(&mut self, step: u64, value: f64, all: BTreeMap<String, f64>) -> bool {
+        self.at = step;
         self.last = Some((step, all));
         let better = self.best.is_none_or(|(_, best)| value > best);
         if better {
@@ -53,8 +56,14 @@ impl Standing {
 
     /// Takes note of an evaluation that does not compete.
     pub(super) fn measured(&mut self, step: u64, all: BTreeMap<String, f64>) -> bool {
+        self.at = step;
         self.last = Some((step, all));
         false
+    }
+
+    /// Whether there was an evaluation after this very step.
+    pub(super) fn has_measured(&self, step: u64) -> bool {
+        self.at == step
     }
 
     /// What was measured after this very step.
