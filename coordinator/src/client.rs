@@ -1,9 +1,13 @@
 //! The way to a coordinator, for the command line.
 
+mod lasting;
+
 use std::time::Duration;
 
 use tonic::{Code, Status, transport::Channel};
 use twinspire_proto::{CODE_KEY, v1::jobs_client::JobsClient};
+
+pub(crate) use lasting::Lasting;
 
 use crate::ControlError;
 
@@ -61,7 +65,8 @@ impl From<Status> for ControlError {
     }
 }
 
-fn known(code: &str) -> Option<&'static str> {
+/// A code that this version knows.
+pub(crate) fn known(code: &str) -> Option<&'static str> {
     let ours = crate::CODES.iter().chain(twinspire_control::CODES).chain(twinspire_store::CODES);
     let all = ours.chain(twinspire_storage::CODES).chain(twinspire_checkpoint::CODES);
     all.map(|(known, _)| *known).find(|known| *known == code)

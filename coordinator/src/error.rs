@@ -137,6 +137,36 @@ pub enum ControlError {
         /// One line a field.
         conflicts: String,
     },
+    /// An option that only makes sense for a job of this machine.
+    #[error(
+        "{option} does not go with a job of a coordinator, which runs as it was submitted; leave it out, or leave --coordinator (and TWINSPIRE_COORDINATOR) out to work on this machine"
+    )]
+    NotOfService {
+        /// The option.
+        option: &'static str,
+    },
+    /// A service did what was asked for, and what came of it is not to be had.
+    #[error("{job}: {what} is done, but the coordinator that knows what came of it has changed; ask again")]
+    LostResult {
+        /// The job.
+        job: String,
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// A live view without a terminal.
+    #[error(
+        "`watch` draws on a terminal, and {what} is none; use `coordinator status JOB -w` or `coordinator list -w`"
+    )]
+    NoTerminal {
+        /// Standard input or output.
+        what: &'static str,
+    },
+    /// The terminal cannot be drawn on.
+    #[error("the terminal cannot be used: {source}; use `coordinator status JOB -w` instead")]
+    Terminal {
+        /// What the system said.
+        source: io::Error,
+    },
     /// More workers than lanes.
     #[error(
         "{workers} workers cannot share {lanes} lanes: each needs one at least; ask for at most {lanes}, or start over (--fresh) with --set lanes={workers}"
@@ -173,6 +203,12 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("TW5016", "No coordinator answers."),
     ("TW5017", "The coordinator answered with an error that has no code."),
+    ("TW5018", "An option that does not go with a job of a coordinator."),
+    (
+        "TW5019",
+        "What a coordinator was asked for is done, and the result is not to be had from the present one.",
+    ),
+    ("TW5020", "A live view was asked for where there is no terminal, or none that can be used."),
 ];
 
 impl ControlError {
@@ -198,6 +234,9 @@ impl ControlError {
             ControlError::NoJob { .. } => "TW5009",
             ControlError::Changed { .. } => "TW5010",
             ControlError::TooManyWorkers { .. } => "TW5011",
+            ControlError::NotOfService { .. } => "TW5018",
+            ControlError::LostResult { .. } => "TW5019",
+            ControlError::NoTerminal { .. } | ControlError::Terminal { .. } => "TW5020",
         }
     }
 
@@ -209,6 +248,8 @@ impl ControlError {
             | ControlError::TooManyWorkers { .. }
             | ControlError::Refused(_)
             | ControlError::BadJob { .. }
+            | ControlError::NotOfService { .. }
+            | ControlError::NoTerminal { .. }
             | ControlError::Relative { .. } => true,
             ControlError::Storage(error) => error.is_user_mistake(),
             ControlError::Checkpoints(error) => error.is_user_mistake(),

@@ -21,5 +21,6 @@ mod local;
 mod serve;
 pub mod service;
 mod submit;
+mod watch;
 
 pub use error::{CODES, ControlError};

@@ -7,7 +7,7 @@ use twinspire_store::MAX_VALUE;
 
 use crate::{
     ControlError,
-    service::{Places, Submission},
+    service::{Places, Submission, newest_generation},
 };
 
 /// The `runs` of a job that does not say where.
@@ -40,12 +40,13 @@ pub(crate) async fn check(
 /// read is found out here too, before anything is stored.
 pub(crate) async fn what_is_there(spec: &JobSpec) -> Result<(u64, Option<u64>), ControlError> {
     let places = Places::of(spec);
-    Location::parse(&places.run)?;
+    let logged = newest_generation(&Location::parse(&places.run)?).await?;
     Location::parse(&places.export)?;
     let store = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
     let generation = store.highest_generation().await?.map_or(0, |generation| generation.0);
     let newest = store.list().await?.iter().map(|checkpoint| checkpoint.step.0).max();
-    Ok((generation, newest))
+    // One that came to no checkpoint has logs all the same, which are not written over.
+    Ok((generation.max(logged), newest))
 }
 
 /// What the store would refuse later, when there is nobody left to tell.

@@ -8,7 +8,11 @@ use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_dataset::{Dataset, Plan, PlanSettings, audit};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, out, source::JobArgs};
+use super::{
+    CliError, out,
+    show::{self, Format},
+    source::JobArgs,
+};
 use crate::{display::number, service::Places};
 
 /// Prove from the records of training that every row was trained exactly once an epoch.
@@ -17,21 +21,25 @@ use crate::{display::number, service::Places};
 Examples:
   coordinator audit beauty
   coordinator audit beauty -o json
+  coordinator audit beauty --coordinator http://10.0.0.5:7070         a job of a service
 
 With each step every worker records which rows it trained. The audit holds the records of all
-committed steps against the dataset: expected / trained / twice / never. It exits with 1 unless
-every row that was due was trained exactly once.")]
+committed steps against the dataset: expected / trained / twice / never. With a
+coordinator, that one says where the records are; they are read from here.
+
+Exit codes: 0 every row that was due was trained exactly once, 1 it was not or cannot be told,
+2 there is no such job.")]
 pub(crate) struct Audit {
     #[command(flatten)]
     job: JobArgs,
-    /// `json` writes the report for programs.
+    /// `json` and `yaml` write the report for programs.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
 }
 
 impl Audit {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let spec = self.job.read()?;
+        let spec = self.job.spec().await?;
         let places = Places::of(&spec);
         let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
         let newest = checkpoints.latest_whole().await?;
@@ -46,13 +54,14 @@ impl Audit {
         let records = audit::Audit::load(&Location::parse(&places.run)?).await?;
         let report = records.check(&plan, newest.step.0);
         match self.output {
-            Output::Json => {
-                out::json(&json!({ "job": spec.name, "passed": report.passed(), "report": report }))?;
-            }
-            Output::Text => {
+            Format::Text | Format::Wide => {
                 out::line(format_args!("{} after {} committed steps:", spec.name, number(report.steps)))?;
                 out::line(table(&report))?;
                 out::line(if report.passed() { "passed" } else { "FAILED" })?;
+            }
+            output => {
+                let value = json!({ "job": spec.name, "passed": report.passed(), "report": report });
+                show::value(&value, output)?;
             }
         }
         Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })

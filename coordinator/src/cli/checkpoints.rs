@@ -7,7 +7,11 @@ use serde_json::json;
 use twinspire_checkpoint::{CheckpointStore, Retention, State, Summary};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, out, source::JobArgs};
+use super::{
+    CliError, out,
+    show::{self, Format},
+    source::JobArgs,
+};
 use crate::{
     display::{clock, number},
     service::Places,
@@ -15,31 +19,41 @@ use crate::{
 
 /// List a job's checkpoints.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  coordinator checkpoints beauty\n  coordinator checkpoints job.yaml -o json"
-)]
+#[command(after_help = "\
+Examples:
+  coordinator checkpoints beauty
+  coordinator checkpoints job.yaml -o json
+  coordinator checkpoints beauty --coordinator http://10.0.0.5:7070   of a job of a service
+
+The coordinator says where they are; they are read from here.
+
+Exit codes: 0 listed, 1 the storage failed, 2 there is no such job.")]
 pub(crate) struct Checkpoints {
     #[command(flatten)]
     job: JobArgs,
-    /// `json` writes all that is known of each.
+    /// `json` and `yaml` write all that is known of each.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
 }
 
 impl Checkpoints {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let spec = self.job.read()?;
+        let spec = self.job.spec().await?;
         let location = Location::parse(&Places::of(&spec).checkpoints)?;
         let all = CheckpointStore::new(location.clone(), Retention::default()).list().await?;
         match self.output {
-            Output::Json => out::json(&json!({
-                "uri": location.uri(),
-                "checkpoints": all.iter().map(as_json).collect::<Vec<_>>(),
-            }))?,
-            Output::Text if all.is_empty() => {
+            Format::Text | Format::Wide if all.is_empty() => {
                 out::line(format_args!("{} has no checkpoints in {}", spec.name, location.uri()))?;
             }
-            Output::Text => out::line(table(&all))?,
+            Format::Text => out::line(table(&all, false))?,
+            Format::Wide => out::line(table(&all, true))?,
+            output => {
+                let value = json!({
+                    "uri": location.uri(),
+                    "checkpoints": all.iter().map(as_json).collect::<Vec<_>>(),
+                });
+                show::value(&value, output)?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -53,7 +67,8 @@ fn state(summary: &Summary) -> String {
     }
 }
 
-fn table(all: &[Summary]) -> comfy_table::Table {
+/// As a table; the wide one has every metric.
+fn table(all: &[Summary], wide: bool) -> comfy_table::Table {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
@@ -62,7 +77,7 @@ fn table(all: &[Summary]) -> comfy_table::Table {
         let manifest = summary.manifest.as_ref();
         let metrics = manifest.map(|m| &m.metrics).into_iter().flatten();
         let metrics: Vec<String> = metrics
-            .filter(|(name, _)| name.contains("ndcg"))
+            .filter(|(name, _)| wide || name.contains("ndcg"))
             .map(|(name, value)| format!("{name} {value:.4}"))
             .collect();
         table.add_row([

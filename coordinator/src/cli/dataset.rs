@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use twinspire_dataset::{Dataset as Opened, ManifestFile};
 use twinspire_storage::Location;
 
-use super::{CliError, Output, out};
+use super::{
+    CliError, out,
+    show::{self, Format},
+};
 use crate::display::{clock, number};
 
 /// Look at a dataset.
@@ -22,7 +25,9 @@ pub(crate) enum Dataset {
 Examples:
   coordinator dataset describe runs/datasets/4f1c…      a dataset by its directory or URI
   coordinator dataset describe 4f1c… --runs runs        by its fingerprint
-  coordinator dataset describe 4f1c… --verify           and check every byte of it")]
+  coordinator dataset describe 4f1c… --verify           and check every byte of it
+
+Exit codes: 0 shown, 1 it is damaged or cannot be read, 2 there is none.")]
 pub(crate) struct Describe {
     /// Directory, URI or fingerprint of the dataset.
     #[arg(value_name = "DATASET")]
@@ -33,9 +38,9 @@ pub(crate) struct Describe {
     /// Read every file whole and compare checksums.
     #[arg(long)]
     verify: bool,
-    /// `json` writes the dataset's manifest.
+    /// `json` and `yaml` write the dataset's manifest.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
 }
 
 impl Dataset {
@@ -56,10 +61,12 @@ impl Dataset {
 }
 
 /// Writes what a dataset is to standard output.
-pub(super) fn show(dataset: &Opened, verified: bool, output: Output) -> Result<(), CliError> {
+pub(super) fn show(dataset: &Opened, verified: bool, output: Format) -> Result<(), CliError> {
     match output {
-        Output::Json => out::json(&serde_json::to_value(dataset.manifest_file()).unwrap_or_default()),
-        Output::Text => out::text(describe(dataset.location().uri(), dataset.manifest_file(), verified)),
+        Format::Text | Format::Wide => {
+            out::text(describe(dataset.location().uri(), dataset.manifest_file(), verified))
+        }
+        output => show::value(&serde_json::to_value(dataset.manifest_file()).unwrap_or_default(), output),
     }
 }
 

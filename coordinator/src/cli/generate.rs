@@ -7,7 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use twinspire_generate::GenerateSpec;
 
-use super::{CliError, Output, out};
+use super::{
+    CliError, out,
+    show::{self, Format},
+};
 use crate::display::{duration, number};
 
 /// Generate a realistic log and catalogue of any size, with a job file.
@@ -18,7 +21,9 @@ Examples:
   coordinator generate big --users 1000000 --items 200000 --events 20000000
 
 Users have drifting interests and come in sessions; items have topics, a popularity, titles,
-categories and image-like vectors. The same numbers and seed give the same bytes.")]
+categories and image-like vectors. The same numbers and seed give the same bytes.
+
+Exit codes: 0 done, 1 it could not be written, 2 a number is out of range or the directory in use.")]
 pub(crate) struct Generate {
     /// Directory to write into.
     #[arg(value_name = "DIR")]
@@ -44,9 +49,9 @@ pub(crate) struct Generate {
     /// Threads; 0 = one a core.
     #[arg(long, default_value_t = 0)]
     threads: u32,
-    /// `json` writes the summary for programs.
+    /// `json` and `yaml` write the summary for programs.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
 }
 
 impl Generate {
@@ -77,8 +82,7 @@ impl Generate {
         std::fs::write(&job, yaml)
             .map_err(|why| CliError::new(1, "TW2092", format!("{}: {why}", job.display())))?;
         match self.output {
-            Output::Json => out::json(&json!({ "summary": summary, "job": job }))?,
-            Output::Text => {
+            Format::Text | Format::Wide => {
                 out::line(format_args!(
                     "{} events of {} users on {} items in {} ({} MB in {}), made in {}",
                     number(summary.events),
@@ -91,6 +95,7 @@ impl Generate {
                 ))?;
                 out::line(format_args!("job file: {}; train with: coordinator local {0}", job.display()))?;
             }
+            output => show::value(&json!({ "summary": summary, "job": job }), output)?,
         }
         Ok(ExitCode::SUCCESS)
     }

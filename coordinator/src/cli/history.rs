@@ -7,7 +7,7 @@ use serde_json::json;
 use twinspire_proto::v1;
 
 use super::{
-    CliError, out,
+    CliError, follow, out,
     server::ServerArgs,
     show::{self, Format},
 };
@@ -17,7 +17,10 @@ use super::{
 #[command(after_help = "\
 Examples:
   coordinator events beauty
-  coordinator events beauty -w             go on until it is over")]
+  coordinator events beauty -w             go on until it is over
+  coordinator events beauty -w -o json     a line for each
+
+Exit codes: 0 shown, 1 no coordinator answers, 2 there is no such job.")]
 pub(crate) struct Events {
     /// The job's name.
     job: String,
@@ -26,27 +29,22 @@ pub(crate) struct Events {
     /// Go on until the job is over.
     #[arg(short, long)]
     watch: bool,
-    /// `json` writes one event a line.
+    /// How they are shown; `json` writes one event a line, `wide` their numbers too.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
 
 impl Events {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut client = self.server.connect().await?;
-        let request = v1::EventsRequest { name: self.job, follow: self.watch };
-        let mut events = client.events(request).await?.into_inner();
-        while let Some(event) = events.message().await? {
-            match self.output {
-                Format::Json => out::line(json!({
-                    "sequence": event.sequence,
-                    "at_ms": event.at_ms,
-                    "kind": event.kind,
-                    "message": event.message,
-                }))?,
-                _ => out::line(show::event(&event))?,
-            }
-        }
+        let mut service = self.server.connect_lasting().await?;
+        let request = v1::EventsRequest { name: self.job, follow: self.watch, after: 0 };
+        let output = self.output;
+        let show = |event: &v1::JobEvent| match output {
+            Format::Text => out::line(show::event(event)),
+            Format::Wide => out::line(format_args!("{:>5}  {}", event.sequence, show::event(event))),
+            output => show::entry(&show::event_value(event), output),
+        };
+        follow::events(&mut service, request, show).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -57,7 +55,9 @@ impl Events {
 Examples:
   coordinator logs beauty
   coordinator logs beauty -f                        go on until it is over
-  coordinator logs beauty --worker node-3/cuda:0 --tail 50")]
+  coordinator logs beauty --worker node-3/cuda:0 --tail 50
+
+Exit codes: 0 shown, 1 no coordinator answers, 2 there is no such job.")]
 pub(crate) struct Logs {
     /// The job's name.
     job: String,
@@ -72,17 +72,22 @@ pub(crate) struct Logs {
     /// Only so many of the last lines.
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     tail: u32,
+    /// How they are shown; `json` writes one line a line, `wide` the piece each is in too.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 impl Logs {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut client = self.server.connect().await?;
-        let Logs { job, follow, worker, tail, .. } = self;
+        let mut service = self.server.connect_lasting().await?;
+        let Logs { job, follow, worker, tail, output, .. } = self;
         let request = v1::LogsRequest { name: job, worker, follow, tail };
-        let mut lines = client.logs(request).await?.into_inner();
-        while let Some(line) = lines.message().await? {
-            out::line(format_args!("{} | {}", line.worker, line.line))?;
-        }
+        let show = |line: &v1::LogLine| match output {
+            Format::Text => out::line(show::log(line)),
+            Format::Wide => out::line(format_args!("{} {}", line.chunk, show::log(line))),
+            output => show::entry(&json!({ "worker": line.worker, "line": line.line }), output),
+        };
+        follow::logs(&mut service, request, show).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -3,13 +3,17 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::Value;
 use twinspire_proto::v1;
 
 use super::{
-    CliError, out,
+    CliError,
+    live::{self, Look},
+    out,
     server::ServerArgs,
     show::{self, Format},
 };
+use crate::client::Jobs;
 
 /// List the jobs of a coordinator.
 #[derive(Debug, Args)]
@@ -18,13 +22,20 @@ Examples:
   coordinator list
   coordinator list --phase running --phase pending
   coordinator list -o wide
-  coordinator list -o json | jq -r '.[].name'")]
+  coordinator list -w                      live on a terminal; on a pipe a table for each change
+  coordinator list -w -o json              a line for each change
+  coordinator list -o json | jq -r '.[].name'
+
+Exit codes: 0 listed, 1 no coordinator answers.")]
 pub(crate) struct List {
     #[command(flatten)]
     server: ServerArgs,
     /// Only jobs in this phase; may be given several times.
     #[arg(long, value_name = "PHASE")]
     phase: Vec<String>,
+    /// Show them again whenever something changes.
+    #[arg(short, long)]
+    watch: bool,
     /// How the jobs are shown.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -32,17 +43,42 @@ pub(crate) struct List {
 
 impl List {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut jobs = self.server.connect().await?;
-        let answer = jobs.list(v1::ListRequest { phases: self.phase }).await?.into_inner();
-        match self.output {
-            Format::Text if answer.jobs.is_empty() => out::line("there are no jobs")?,
-            Format::Text => out::line(show::jobs(&answer.jobs, false))?,
-            Format::Wide => out::line(show::jobs(&answer.jobs, true))?,
-            output => {
-                let all: Vec<_> = answer.jobs.iter().map(show::job).collect();
-                show::value(&all.into(), output)?;
-            }
+        let List { server, phase: phases, watch, output } = self;
+        if watch {
+            let service = server.connect_lasting().await?;
+            let look = async |client: &mut Jobs| {
+                let request = v1::ListRequest { phases: phases.clone() };
+                let jobs = client.list(request).await?.into_inner().jobs;
+                let value: Value = jobs.iter().map(show::job).collect();
+                Ok(Look { text: text(&jobs, output), essence: essence(&value), value })
+            };
+            live::watch(service, output, look).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut client = server.connect().await?;
+        let jobs = client.list(v1::ListRequest { phases }).await?.into_inner().jobs;
+        match output {
+            Format::Text | Format::Wide => out::line(text(&jobs, output))?,
+            output => show::value(&jobs.iter().map(show::job).collect(), output)?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn text(jobs: &[v1::Job], output: Format) -> String {
+    match jobs.is_empty() {
+        true => "there are no jobs".into(),
+        false => show::jobs(jobs, output == Format::Wide).to_string(),
+    }
+}
+
+/// Jobs but for the time they still take, which is another one at every look.
+fn essence(jobs: &Value) -> Value {
+    let mut essence = jobs.clone();
+    for job in essence.as_array_mut().into_iter().flatten() {
+        if let Some(eta) = job.pointer_mut("/training/eta_ms") {
+            *eta = Value::Null;
+        }
+    }
+    essence
 }

@@ -16,12 +16,19 @@ use twinspire_storage::Location;
 use twinspire_control::{Phase, Pool, TaskResult};
 use twinspire_store::{Embedded, StoreError};
 
-use super::{CliError, Output, failure::exit_of, out, source};
+use super::{
+    CliError,
+    failure::exit_of,
+    out,
+    show::{self, Format},
+    source,
+};
 use crate::{
     ControlError,
     display::{duration, note, number},
     local::{Outcome, Run, workers},
     service::{Places, Records, ReportFile, Saved, plan},
+    submit::what_is_there,
 };
 
 /// Run a job on this machine: prepare, train, evaluate, export.
@@ -34,7 +41,10 @@ Examples:
   coordinator local job.yaml --fresh                    forget earlier runs of this job
 
 Ctrl-C finishes the step, writes a checkpoint and exits with 130; the same command again goes on
-where it was. A second Ctrl-C kills.")]
+where it was. A second Ctrl-C kills.
+
+Exit codes: 0 done, 1 failed while running, 2 the job file, the data or the command is wrong,
+130 stopped (the same command again goes on).")]
 pub(crate) struct Local {
     #[command(flatten)]
     job: source::FileArgs,
@@ -44,9 +54,9 @@ pub(crate) struct Local {
     /// Start over: remove the job's checkpoints, metrics and state first. The dataset stays.
     #[arg(long)]
     fresh: bool,
-    /// `json` writes the results for programs.
+    /// `json` and `yaml` write the results for programs.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
 }
 
 impl Local {
@@ -74,7 +84,7 @@ impl Local {
             records.forget(&spec.name).await?;
         }
         let there = checkpoints.list().await?;
-        let mut generation = checkpoints.highest_generation().await?.map_or(0, |generation| generation.0);
+        let (mut generation, _) = what_is_there(spec).await?;
         if let Some(Saved { spec: earlier, job }) = &saved {
             // A run that never came to a checkpoint, for a mistake in the job file perhaps, leaves
             // nothing that another job could not go on from.
@@ -101,8 +111,9 @@ impl Local {
                 Ok(ExitCode::SUCCESS)
             }
             Outcome::Failed(failure) => {
-                if self.output == Output::Json {
-                    out::json(&json!({ "job": spec.name, "outcome": "failed", "failure": failure }))?;
+                if self.output.is_for_programs() {
+                    let value = json!({ "job": spec.name, "outcome": "failed", "failure": failure });
+                    show::value(&value, self.output)?;
                 }
                 Ok(ExitCode::from(exit_of(&failure)))
             }
@@ -201,18 +212,20 @@ fn is_same_work(earlier: &JobSpec, now: &JobSpec) -> bool {
     length(earlier) == length(now) && earlier.evaluate == now.evaluate && earlier.export == now.export
 }
 
-fn finished(spec: &JobSpec, places: &Places, output: Output) -> Result<(), CliError> {
+fn finished(spec: &JobSpec, places: &Places, output: Format) -> Result<(), CliError> {
     let more = match (spec.train.steps, spec.train.epochs) {
         (Some(steps), _) => format!("--set train.steps={}", steps.saturating_mul(2)),
         (None, epochs) => format!("--set train.epochs={}", epochs.unwrap_or(1).saturating_mul(2)),
     };
     let name = &spec.name;
     match output {
-        Output::Json => out::json(&json!({ "job": name, "outcome": "already_finished", "run": places.run })),
-        Output::Text => out::line(format_args!(
+        Format::Text | Format::Wide => out::line(format_args!(
             "{name} is finished already; its results are in {}.\nTrain on with {more}, or start over with --fresh.",
             places.run
         )),
+        output => {
+            show::value(&json!({ "job": name, "outcome": "already_finished", "run": places.run }), output)
+        }
     }
 }
 
@@ -232,7 +245,7 @@ fn report(
     results: &[TaskResult],
     evaluation: Option<&ReportFile>,
     took: Duration,
-    output: Output,
+    output: Format,
 ) -> Result<(), CliError> {
     let mut trained = 0;
     let mut files = Vec::new();
@@ -243,8 +256,8 @@ fn report(
             TaskResult::Evaluated { .. } | TaskResult::Prepared { .. } => {}
         }
     }
-    if output == Output::Json {
-        return out::json(&json!({
+    if output.is_for_programs() {
+        let value = json!({
             "job": spec.name,
             "outcome": "succeeded",
             "steps": trained,
@@ -253,7 +266,8 @@ fn report(
             "run": places.run,
             "checkpoints": places.checkpoints,
             "export": files,
-        }));
+        });
+        return show::value(&value, output);
     }
     // Metrics are appended to, which only a file system can: they are here when the run is in a bucket.
     let (steps, here) = (number(trained), places.local.display());

@@ -12,11 +12,13 @@ mod checkpoints;
 mod dataset;
 mod evaluate;
 mod export;
+mod extra;
 mod failure;
 mod follow;
 mod generate;
 mod history;
 mod list;
+mod live;
 mod local;
 mod out;
 mod paths;
@@ -24,6 +26,7 @@ mod pool;
 mod prepare;
 mod serve;
 mod server;
+mod settings;
 mod show;
 mod source;
 mod spent;
@@ -31,10 +34,11 @@ mod status;
 mod steer;
 mod submit;
 mod validate;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use failure::CliError;
@@ -52,6 +56,7 @@ Examples:
   coordinator serve                            take jobs on, for workers anywhere
   coordinator submit demo/job.yaml --follow
   coordinator list
+  coordinator watch
 
 Exit codes: 0 done, 1 failed while running, 2 the job file, the data or the command is wrong,
 130 stopped (the same command again goes on).";
@@ -93,6 +98,8 @@ enum Verb {
     /// List the jobs of a coordinator.
     #[command(visible_alias = "ls")]
     List(list::List),
+    /// Watch a coordinator live: jobs, loss, workers, events.
+    Watch(watch::Watch),
     /// Show how a job is doing.
     Status(status::Status),
     /// Show a job with everything it was submitted with, and its history.
@@ -126,16 +133,6 @@ enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
-}
-
-/// How results are written to standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// Runs the command line of this process.
@@ -176,6 +173,7 @@ async fn run(verb: Verb) -> Result<ExitCode, CliError> {
         Verb::Serve(verb) => verb.run().await,
         Verb::Submit(verb) => verb.run().await,
         Verb::List(verb) => verb.run().await,
+        Verb::Watch(verb) => verb.run().await,
         Verb::Status(verb) => verb.run().await,
         Verb::Describe(verb) => verb.run().await,
         Verb::Explain(verb) => verb.run().await,

@@ -22,6 +22,11 @@ pub(super) fn line(line: impl Display) -> Result<(), CliError> {
 
 /// Writes a text as it stands.
 pub(super) fn text(text: impl Display) -> Result<(), CliError> {
+    to_a_reader(text).map(drop)
+}
+
+/// Writes a text as it stands; whether anybody reads it, for commands that would write for ever.
+pub(super) fn to_a_reader(text: impl Display) -> Result<bool, CliError> {
     let written = write(&mut io::stdout().lock(), &text.to_string());
     written.map_err(|source| {
         ControlError::File { action: "write", path: "standard output".into(), source }.into()
@@ -33,11 +38,12 @@ pub(super) fn json(value: &Value) -> Result<(), CliError> {
     line(format_args!("{value:#}"))
 }
 
-fn write(to: &mut impl Write, text: &str) -> io::Result<()> {
+/// Whether somebody reads it.
+fn write(to: &mut impl Write, text: &str) -> io::Result<bool> {
     // Flushed here, since what is left in a buffer at the end is lost without a word.
     match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true),
     }
 }
 
@@ -59,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_reader_who_has_gone_is_no_error_and_a_full_disk_is() {
-        assert!(write(&mut Refuses(ErrorKind::BrokenPipe), "a result").is_ok());
+        assert!(!write(&mut Refuses(ErrorKind::BrokenPipe), "a result").unwrap_or(true));
         assert!(write(&mut Refuses(ErrorKind::StorageFull), "a result").is_err());
     }
 }

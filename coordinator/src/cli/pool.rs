@@ -3,23 +3,33 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::Value;
 use twinspire_proto::v1;
 
 use super::{
-    CliError, out,
+    CliError,
+    live::{self, Look},
+    out,
     server::ServerArgs,
     show::{self, Format},
 };
+use crate::client::Jobs;
 
 /// List the workers of a coordinator.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   coordinator workers
-  coordinator workers -o json | jq -r '.[] | select(.state == \"idle\") | .name'")]
+  coordinator workers -w                   live on a terminal; on a pipe a table for each change
+  coordinator workers -o json | jq -r '.[] | select(.state == \"idle\") | .name'
+
+Exit codes: 0 listed, 1 no coordinator answers.")]
 pub(crate) struct Workers {
     #[command(flatten)]
     server: ServerArgs,
+    /// Show them again whenever something changes.
+    #[arg(short, long)]
+    watch: bool,
     /// How they are shown.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -27,25 +37,48 @@ pub(crate) struct Workers {
 
 impl Workers {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut client = self.server.connect().await?;
+        let Workers { server, watch, output } = self;
+        if watch {
+            let service = server.connect_lasting().await?;
+            let look = async |client: &mut Jobs| {
+                let workers = client.list_workers(v1::ListWorkersRequest {}).await?.into_inner().workers;
+                let value: Value = workers.iter().map(show::worker).collect();
+                Ok(Look { text: text(&workers, output), essence: essence(&value), value })
+            };
+            live::watch(service, output, look).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut client = server.connect().await?;
         let workers = client.list_workers(v1::ListWorkersRequest {}).await?.into_inner().workers;
-        match self.output {
-            Format::Text | Format::Wide if workers.is_empty() => {
-                out::line("there are no workers; start one with `worker --coordinator URL`")?;
-            }
-            Format::Text => out::line(show::workers(&workers, false))?,
-            Format::Wide => out::line(show::workers(&workers, true))?,
-            output => {
-                let all: Vec<_> = workers.iter().map(show::worker).collect();
-                show::value(&all.into(), output)?;
-            }
+        match output {
+            Format::Text | Format::Wide => out::line(text(&workers, output))?,
+            output => show::value(&workers.iter().map(show::worker).collect(), output)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
+fn text(workers: &[v1::Worker], output: Format) -> String {
+    match workers.is_empty() {
+        true => "there are no workers; start one with `worker --coordinator URL`".into(),
+        false => show::workers(workers, output == Format::Wide).to_string(),
+    }
+}
+
+/// Workers but for when they were last heard of.
+fn essence(workers: &Value) -> Value {
+    let mut essence = workers.clone();
+    for worker in essence.as_array_mut().into_iter().flatten() {
+        if let Some(silent) = worker.get_mut("silent_ms") {
+            *silent = Value::Null;
+        }
+    }
+    essence
+}
+
 /// Workers, told something.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 done, 1 no coordinator answers, 2 there is no such worker.")]
 pub(crate) struct Drain {
     /// Names of workers.
     #[arg(required = true, value_name = "WORKER")]

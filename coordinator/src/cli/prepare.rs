@@ -7,10 +7,10 @@ use twinspire_control::{Pool, Stage, TaskResult};
 use twinspire_dataset::Dataset;
 use twinspire_storage::Location;
 
-use super::{CliError, Output, dataset::show, failure::exit_of, source::FileArgs};
+use super::{CliError, dataset, failure::exit_of, show::Format, source::FileArgs};
 use crate::{
     local::{Outcome, Run},
-    service::Records,
+    service::{Places, Records, newest_generation},
 };
 
 /// Only turn the job's log into a dataset.
@@ -20,23 +20,26 @@ Examples:
   coordinator prepare job.yaml
   coordinator prepare job.yaml --set prepare.memory=8GB -o json
 
-A dataset that is there already, of the same files and settings, is not made again.")]
+A dataset that is there already, of the same files and settings, is not made again.
+
+Exit codes: 0 done, 1 failed while running, 2 the job file or the data is wrong, 130 stopped.")]
 pub(crate) struct Prepare {
     #[command(flatten)]
     job: FileArgs,
-    /// `json` writes the dataset's manifest.
+    /// `json` and `yaml` write the dataset's manifest.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
 }
 
 impl Prepare {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let spec = self.job.read()?;
+        let generation = newest_generation(&Location::parse(&Places::of(&spec).run)?).await?;
         let run = Run {
             spec: &spec,
             workers: 1,
             plan: vec![Stage::Prepare],
-            generation: 0,
+            generation,
             checkpoint: None,
             records: Records::nothing(),
             pool: Pool::default(),
@@ -50,7 +53,7 @@ impl Prepare {
         for result in &ran.results {
             if let TaskResult::Prepared { dataset_uri, .. } = result {
                 let dataset = Dataset::open(Location::parse(dataset_uri)?).await?;
-                show(&dataset, false, self.output)?;
+                dataset::show(&dataset, false, self.output)?;
             }
         }
         Ok(ExitCode::SUCCESS)

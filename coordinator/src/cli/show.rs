@@ -27,11 +27,31 @@ pub(crate) enum Format {
     Yaml,
 }
 
+impl Format {
+    /// Nobody reads between the lines.
+    pub(super) fn is_for_programs(self) -> bool {
+        matches!(self, Format::Json | Format::Yaml)
+    }
+}
+
 /// Writes a value as JSON or YAML.
 pub(super) fn value(value: &Value, output: Format) -> Result<(), CliError> {
     match output {
         Format::Yaml => out::text(yaml(value, 0)),
         Format::Json | Format::Text | Format::Wide => out::json(value),
+    }
+}
+
+/// Writes one of several values that come one after the other: a line of JSON, or a document of YAML.
+pub(super) fn entry(value: &Value, output: Format) -> Result<(), CliError> {
+    out::text(entry_text(value, output))
+}
+
+/// One of several values that come one after the other.
+pub(super) fn entry_text(value: &Value, output: Format) -> String {
+    match output {
+        Format::Yaml => format!("---\n{}", yaml(value, 0)),
+        Format::Json | Format::Text | Format::Wide => format!("{value}\n"),
     }
 }
 
@@ -101,6 +121,7 @@ pub(super) fn worker(worker: &v1::Worker) -> Value {
         "job": worker.job,
         "generation": worker.generation,
         "rank": worker.rank,
+        "lanes": [worker.first_lane, worker.end_lane],
         "silent_ms": worker.silent_ms,
         "since_ms": worker.since_ms,
     })
@@ -228,6 +249,39 @@ pub(super) fn status(job: &v1::Job) -> String {
     line("exported", job.exported.join("\n             "));
     line("run", job.places.as_ref().map_or(String::new(), |places| places.run.clone()));
     text
+}
+
+/// A job in full, for people, with where its things are.
+pub(super) fn status_wide(job: &v1::Job) -> String {
+    let mut text = status(job);
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{name:<12} {value}");
+        }
+    };
+    line("generation", &job.generation.to_string());
+    line("retries", &job.retries.to_string());
+    line("device", &job.device);
+    if let Some(places) = &job.places {
+        line("checkpoints", &places.checkpoints);
+        line("export", &places.export);
+    }
+    text
+}
+
+/// A line of a log.
+pub(super) fn log(line: &v1::LogLine) -> String {
+    format!("{} | {}", line.worker, line.line)
+}
+
+/// An event, for programs.
+pub(super) fn event_value(event: &v1::JobEvent) -> Value {
+    json!({
+        "sequence": event.sequence,
+        "at_ms": event.at_ms,
+        "kind": event.kind,
+        "message": event.message,
+    })
 }
 
 /// An event as a line.

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 use twinspire_job::{JobFile, JobSpec, Override};
+use twinspire_proto::v1;
 
-use super::{CliError, paths};
-use crate::{ControlError, service::Places};
+use super::{CliError, paths, server::ServiceArgs};
+use crate::{ControlError, client::Lasting, service::Places};
 
 /// A job file.
 #[derive(Clone, Debug, Args)]
@@ -33,7 +34,7 @@ impl FileArgs {
 /// A job file, or the name of a job that was run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct JobArgs {
-    /// A job file, or the name of a job that was run here.
+    /// A job file, or the name of a job that was run here or that a coordinator has.
     #[arg(value_name = "JOB")]
     job: String,
 
@@ -44,11 +45,54 @@ pub(crate) struct JobArgs {
     /// The directory of runs in which a job's name is looked up.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: String,
+
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// The job that is meant.
+pub(crate) enum Subject {
+    /// One of this machine.
+    Here(Box<JobSpec>),
+    /// One of a coordinator.
+    There(Box<There>),
+}
+
+/// A job of a coordinator.
+pub(crate) struct There {
+    pub(crate) service: Lasting,
+    pub(crate) job: v1::Job,
+    pub(crate) spec: JobSpec,
 }
 
 impl JobArgs {
-    pub(crate) fn read(&self) -> Result<JobSpec, CliError> {
-        if Path::new(&self.job).is_file() || self.job.ends_with(".yaml") || self.job.ends_with(".yml") {
+    /// Finds the job: with the coordinator that is named, or here.
+    pub(crate) async fn find(&self) -> Result<Subject, CliError> {
+        let Some(server) = self.service.named() else { return Ok(Subject::Here(Box::new(self.read()?))) };
+        if !self.set.is_empty() {
+            return Err(ControlError::NotOfService { option: "--set" }.into());
+        }
+        let name = if self.is_file() { self.read()?.name } else { self.job.clone() };
+        let mut service = server.connect_lasting().await?;
+        let job = service.jobs().get(v1::GetRequest { name }).await?.into_inner();
+        let spec = JobSpec::from_json(&job.spec_json)?;
+        Ok(Subject::There(Box::new(There { service, job, spec })))
+    }
+
+    /// The job as it is run, wherever it is.
+    pub(crate) async fn spec(&self) -> Result<JobSpec, CliError> {
+        Ok(match self.find().await? {
+            Subject::Here(spec) => *spec,
+            Subject::There(there) => there.spec,
+        })
+    }
+
+    fn is_file(&self) -> bool {
+        Path::new(&self.job).is_file() || self.job.ends_with(".yaml") || self.job.ends_with(".yml")
+    }
+
+    fn read(&self) -> Result<JobSpec, CliError> {
+        if self.is_file() {
             return FileArgs { file: self.job.clone(), set: self.set.clone() }.read();
         }
         let runs = Path::new(&self.runs);

@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 use twinspire_proto::v1;
 
 use super::{
-    CliError, out,
+    CliError, follow, out,
     server::ServerArgs,
     show::{self, Format},
     spent,
 };
+use crate::client::Jobs;
 
 /// Show how a job is doing.
 #[derive(Debug, Args)]
@@ -18,7 +20,10 @@ use super::{
 Examples:
   coordinator status beauty
   coordinator status beauty -w             again whenever it changes, until it is over
-  coordinator status beauty -o json")]
+  coordinator status beauty -o json
+
+The exit code says whether it could be shown, not how the job is doing (`submit --wait` does):
+0 shown, 1 no coordinator answers, 2 there is no such job.")]
 pub(crate) struct Status {
     /// The job's name.
     job: String,
@@ -34,44 +39,69 @@ pub(crate) struct Status {
 
 impl Status {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut jobs = self.server.connect().await?;
-        let mut updates = jobs.watch(v1::WatchRequest { name: self.job }).await?.into_inner();
-        while let Some(job) = updates.message().await? {
-            match self.output {
-                Format::Text | Format::Wide => out::text(show::status(&job))?,
-                output => show::value(&show::job(&job), output)?,
-            }
-            if !self.watch {
-                break;
-            }
-            out::line("")?;
+        let mut service = self.server.connect_lasting().await?;
+        if !self.watch {
+            let job = service.jobs().get(v1::GetRequest { name: self.job }).await?.into_inner();
+            show_one(&job, self.output)?;
+            return Ok(ExitCode::SUCCESS);
         }
+        let output = self.output;
+        let each = |job: &v1::Job| match output {
+            Format::Text | Format::Wide => {
+                show_one(job, output)?;
+                out::line("")
+            }
+            output => show::entry(&show::job(job), output),
+        };
+        follow::watch(&mut service, &self.job, each).await?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn show_one(job: &v1::Job, output: Format) -> Result<(), CliError> {
+    match output {
+        Format::Text => out::text(show::status(job)),
+        Format::Wide => out::text(show::status_wide(job)),
+        output => show::value(&show::job(job), output),
     }
 }
 
 /// Show a job with everything it was submitted with, and its last events.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  coordinator describe beauty")]
+#[command(after_help = "\
+Examples:
+  coordinator describe beauty
+  coordinator describe beauty -o yaml
+
+Exit codes: 0 shown, 1 no coordinator answers, 2 there is no such job.")]
 pub(crate) struct Describe {
     /// The job's name.
     job: String,
     #[command(flatten)]
     server: ServerArgs,
+    /// How it is shown.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 impl Describe {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let mut jobs = self.server.connect().await?;
         let job = jobs.get(v1::GetRequest { name: self.job.clone() }).await?.into_inner();
-        out::text(show::status(&job))?;
         let spec: serde_json::Value = serde_json::from_str(&job.spec_json).unwrap_or_default();
+        let events = events(&mut jobs, self.job).await?;
+        if let Format::Json | Format::Yaml = self.output {
+            let mut value = show::job(&job);
+            value["spec"] = spec;
+            value["events"] = events.iter().map(show::event_value).collect();
+            show::value(&value, self.output)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        show_one(&job, self.output)?;
         out::line("\nspec:")?;
         out::text(show::yaml(&spec, 1))?;
         out::line("\nevents:")?;
-        let request = v1::EventsRequest { name: self.job, follow: false };
-        let mut events = jobs.events(request).await?.into_inner();
-        while let Some(event) = events.message().await? {
+        for event in events {
             out::line(format_args!("  {}", show::event(&event)))?;
         }
         Ok(ExitCode::SUCCESS)
@@ -80,18 +110,39 @@ impl Describe {
 
 /// Say why a job is where it is: why it waits, what it was interrupted by.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  coordinator explain beauty")]
+#[command(after_help = "\
+Example:
+  coordinator explain beauty
+
+Exit codes: 0 shown, 1 no coordinator answers, 2 there is no such job.")]
 pub(crate) struct Explain {
     /// The job's name.
     job: String,
     #[command(flatten)]
     server: ServerArgs,
+    /// How it is shown.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 impl Explain {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let mut jobs = self.server.connect().await?;
         let job = jobs.get(v1::GetRequest { name: self.job.clone() }).await?.into_inner();
+        let events = events(&mut jobs, self.job).await?;
+        let why: Vec<_> =
+            events.iter().filter(|event| matches!(event.kind.as_str(), "retrying" | "stopping")).collect();
+        if let Format::Json | Format::Yaml = self.output {
+            let value = json!({
+                "name": job.name,
+                "phase": job.phase,
+                "reason": job.reason,
+                "ahead": job.ahead,
+                "interrupted_by": why.into_iter().map(show::event_value).collect::<Vec<_>>(),
+            });
+            show::value(&value, self.output)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         out::line(format_args!("{} is {}: {}", job.name, job.phase, job.reason))?;
         if !job.ahead.is_empty() {
             out::line(format_args!("before it in the queue: {}", job.ahead.join(", ")))?;
@@ -103,20 +154,23 @@ impl Explain {
         if let Some(spent) = &job.spent {
             out::line(spent::table(spent))?;
         }
-        let request = v1::EventsRequest { name: self.job, follow: false };
-        let mut events = jobs.events(request).await?.into_inner();
-        let mut why = Vec::new();
-        while let Some(event) = events.message().await? {
-            if matches!(event.kind.as_str(), "retrying" | "stopping") {
-                why.push(event);
-            }
-        }
         if !why.is_empty() {
             out::line("interrupted by:")?;
             for event in why {
-                out::line(format_args!("  {}", show::event(&event)))?;
+                out::line(format_args!("  {}", show::event(event)))?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// All that happened to a job.
+async fn events(jobs: &mut Jobs, name: String) -> Result<Vec<v1::JobEvent>, CliError> {
+    let request = v1::EventsRequest { name, ..Default::default() };
+    let mut stream = jobs.events(request).await?.into_inner();
+    let mut events = Vec::new();
+    while let Some(event) = stream.message().await? {
+        events.push(event);
+    }
+    Ok(events)
 }

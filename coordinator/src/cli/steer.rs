@@ -9,6 +9,9 @@ use super::{CliError, out, server::ServerArgs};
 
 /// One job or several.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, 1 no coordinator answers, 2 there is no such job,
+or its phase does not allow it.")]
 pub(crate) struct Steer {
     /// Names of jobs.
     #[arg(required = true, value_name = "JOB")]
@@ -55,7 +58,10 @@ impl Steer {
 #[command(after_help = "\
 Examples:
   coordinator priority beauty 10       before all of lower priority, which give way
-  coordinator priority beauty -- -5")]
+  coordinator priority beauty -- -5
+
+Exit codes: 0 done, 1 no coordinator answers, 2 there is no such job,
+or it is over.")]
 pub(crate) struct Priority {
     /// The job's name.
     job: String,

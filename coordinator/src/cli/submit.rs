@@ -22,7 +22,11 @@ Examples:
   coordinator submit job.yaml --priority 10 --set workers='{min: 2, max: 16}'
 
 Paths are made absolute where the command is typed; the workers must find them there too. Submitting
-the same job again is harmless: it is the same job.")]
+the same job again is harmless: it is the same job.
+
+--follow and --wait go on when the coordinator is started again or another one leads; Ctrl-C leaves
+the job to itself. With them the exit code is the job's: 0 done, 1 failed, 2 the job or its data is
+wrong, 130 cancelled or paused.")]
 pub(crate) struct Submit {
     #[command(flatten)]
     job: FileArgs,
@@ -50,20 +54,21 @@ impl Submit {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let mut spec = self.job.read()?;
         paths::make_absolute(&mut spec)?;
-        let mut jobs = self.server.connect().await?;
+        let mut service = self.server.connect_lasting().await?;
         let request = v1::SubmitRequest {
             // A spec is numbers, texts and lists: this cannot fail.
             spec_json: serde_json::to_string(&spec).unwrap_or_default(),
             idempotency_key: self.idempotency_key,
             priority: self.priority,
         };
-        let answer = jobs.submit(request).await?.into_inner();
+        let answer = service.jobs().submit(request).await?.into_inner();
         let job = answer.job.unwrap_or_default();
         if self.follow {
-            follow::logs(&mut jobs, &job.name).await?;
+            let request = v1::LogsRequest { name: job.name.clone(), follow: true, ..Default::default() };
+            follow::logs(&mut service, request, |line| out::line(show::log(line))).await?;
         }
         if self.wait || self.follow {
-            return follow::until_over(&mut jobs, &job.name, self.output).await;
+            return follow::until_over(&mut service, &job.name, self.output).await;
         }
         match self.output {
             Format::Text | Format::Wide if answer.already => {

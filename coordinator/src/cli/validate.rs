@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 use twinspire_job::{JobFile, Override};
 
-use super::{CliError, Output, out};
+use super::{
+    CliError, out,
+    show::{self, Format},
+};
 
 /// Check a job file.
 #[derive(Debug, Args)]
@@ -13,7 +16,9 @@ use super::{CliError, Output, out};
 Examples:
   coordinator validate job.yaml
   coordinator validate job.yaml --explain             every field with its value and meaning
-  coordinator validate --schema > job.schema.json     for editors")]
+  coordinator validate --schema > job.schema.json     for editors
+
+Exit codes: 0 the job file is valid, 2 it is not.")]
 pub(crate) struct Validate {
     /// The job file (YAML).
     #[arg(value_name = "JOB.YAML", required_unless_present = "schema")]
@@ -31,9 +36,9 @@ pub(crate) struct Validate {
     #[arg(long, conflicts_with = "explain")]
     schema: bool,
 
-    /// `json` writes the whole job, every default filled in.
+    /// `json` and `yaml` write the whole job, every default filled in.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
 }
 
 impl Validate {
@@ -48,8 +53,10 @@ impl Validate {
         let job = JobFile::read(file, &self.set)?;
         match (self.explain, self.output) {
             (true, _) => out::text(job.explain())?,
-            (false, Output::Json) => out::json(&serde_json::to_value(job.spec()).unwrap_or_default())?,
-            (false, Output::Text) => out::line(format_args!("{}: the job file is valid", job.spec().name))?,
+            (false, Format::Text | Format::Wide) => {
+                out::line(format_args!("{}: the job file is valid", job.spec().name))?;
+            }
+            (false, output) => show::value(&serde_json::to_value(job.spec()).unwrap_or_default(), output)?,
         }
         Ok(ExitCode::SUCCESS)
     }

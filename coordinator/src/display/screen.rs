@@ -105,7 +105,7 @@ impl Screen {
                 self.told = None;
                 self.done(result);
             }
-            Notice::Refused { reason } => tracing::warn!(reason, "a message was refused"),
+            Notice::Refused { reason } => tracing::debug!(reason, "a message was refused"),
         }
     }
 

@@ -152,18 +152,29 @@ impl Jobs for Api {
         self.change(Verb::Also(name.into(), Stage::Export { step })).await
     }
 
+    async fn losses(
+        &self,
+        request: Request<v1::LossesRequest>,
+    ) -> Result<Response<v1::LossesResponse>, Status> {
+        let name = request.into_inner().name;
+        self.view(&name)?;
+        let losses = self.handle.board().losses(&JobName::from(name)).unwrap_or_default();
+        let points = losses.iter().map(|point| v1::LossPoint { step: point.step, loss: point.loss });
+        Ok(Response::new(v1::LossesResponse { points: points.collect() }))
+    }
+
     async fn events(
         &self,
         request: Request<v1::EventsRequest>,
     ) -> Result<Response<Self::EventsStream>, Status> {
-        let v1::EventsRequest { name, follow } = request.into_inner();
+        let v1::EventsRequest { name, follow, after } = request.into_inner();
         self.view(&name)?;
         let (name, handle) = (JobName::from(name), self.handle.clone());
         let (sender, stream) = mpsc::channel(BEHIND);
         tokio::spawn(async move {
             let board = handle.board();
             let Some(mut changes) = board.changes(&name) else { return };
-            let mut seen = 0;
+            let mut seen = after;
             loop {
                 changes.borrow_and_update();
                 let over = board.job(&name).is_none_or(|view| is_over(&view));

@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, watch};
 use twinspire_control::{Job, JobName, Notice, Phase, Progress, Spent, Started, TaskResult, Time, Validated};
 use twinspire_job::JobSpec;
 
+use super::losses::{LossPoint, Losses};
+
 /// Events kept of a job.
 pub(super) const EVENTS: usize = 1000;
 
@@ -39,6 +41,9 @@ pub struct View {
     pub progress: Option<Progress>,
     /// Where training began, and when.
     pub started: Option<(Time, Started)>,
+    /// When this coordinator first heard of a step of the present training, and of which: what is
+    /// left is reckoned from there.
+    pub paced: Option<(Time, u64)>,
     /// Its last evaluation during training.
     pub validated: Option<Validated>,
     /// Where the time of its training went.
@@ -59,6 +64,7 @@ impl View {
 struct Entry {
     view: View,
     happened: VecDeque<Happening>,
+    losses: Losses,
     changes: watch::Sender<u64>,
 }
 
@@ -92,6 +98,11 @@ impl Board {
             let happened = &entries.get(name)?.happened;
             Some(happened.iter().filter(|event| event.sequence > after).cloned().collect())
         })
+    }
+
+    /// The loss of a job's training, as far as this coordinator has seen it.
+    pub fn losses(&self, name: &JobName) -> Option<Vec<LossPoint>> {
+        self.with(|entries| Some(entries.get(name)?.losses.points()))
     }
 
     /// Pending jobs that go before this one.
@@ -149,12 +160,18 @@ impl Board {
                     spec: Arc::clone(spec),
                     progress: None,
                     started: None,
+                    paced: None,
                     validated: None,
                     spent: None,
                     results: Vec::new(),
                     is_extra: job.returns_to.is_some(),
                 };
-                let entry = Entry { view, happened: VecDeque::new(), changes: watch::channel(0).0 };
+                let entry = Entry {
+                    view,
+                    happened: VecDeque::new(),
+                    losses: Losses::default(),
+                    changes: watch::channel(0).0,
+                };
                 entries.insert(job.name().clone(), entry);
             }
         });
@@ -177,7 +194,8 @@ impl Board {
             let missing =
                 results.into_iter().filter(|found| !present.iter().any(|one| is_same_kind(one, found)));
             let missing: Vec<TaskResult> = missing.collect();
-            present.extend(missing);
+            // Before those that have come since: the newest is last.
+            present.splice(..0, missing);
         });
     }
 
@@ -248,6 +266,10 @@ impl Entry {
                     progress.training.or(view.progress.as_ref().and_then(|before| before.training));
                 view.spent = training.map(|training| training.spent).or(view.spent);
                 view.progress = Some(Progress { training, ..progress.clone() });
+                if let Some(training) = &progress.training {
+                    self.losses.push(training.step, training.loss);
+                    view.paced.get_or_insert((now, training.step));
+                }
             }
             Notice::Started(started) => {
                 self.view.started = Some((self.began().unwrap_or(now), started.clone()));
@@ -257,6 +279,7 @@ impl Entry {
             Notice::Assigned { .. } => {
                 view.progress = None;
                 view.started = None;
+                view.paced = None;
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle};
 use twinspire_control::{
-    Command, Event, Generation, Job, JobName, Notice, Policy, Session, State, Time, Verb,
+    Command, Event, Generation, Job, JobName, Notice, Policy, Session, State, Time, Verb, share,
 };
 use twinspire_job::JobSpec;
 use twinspire_proto::{from_coordinator, v1::Register};
@@ -182,13 +182,22 @@ impl Engine {
         let now = self.clock.now();
         let view = |(name, worker): (&twinspire_control::WorkerName, &twinspire_control::Worker)| {
             let (register, _) = self.connected.get(&worker.session)?;
-            let attempt = worker.task.as_ref().and_then(|task| self.state.job(&task.job)?.attempt.as_ref());
+            let job = worker.task.as_ref().and_then(|task| self.state.job(&task.job));
+            let attempt = job.and_then(|job| job.attempt.as_ref());
+            let rank = attempt.and_then(|attempt| attempt.rank_of(name));
+            let lanes = match (job, attempt, rank) {
+                (Some(job), Some(attempt), Some(rank)) => {
+                    share(job.request.lanes, attempt.members.len() as u32, rank.0)
+                }
+                _ => 0..0,
+            };
             Some(WorkerView {
                 name: name.clone(),
                 worker: worker.clone(),
                 register: Arc::clone(register),
                 drained: self.state.is_drained(name),
-                rank: attempt.and_then(|attempt| attempt.rank_of(name)),
+                rank,
+                lanes,
                 silent_ms: now.since(worker.heard).as_millis() as u64,
             })
         };

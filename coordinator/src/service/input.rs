@@ -50,6 +50,8 @@ pub struct WorkerView {
     pub drained: bool,
     /// Its rank in its job.
     pub rank: Option<Rank>,
+    /// The lanes it holds there.
+    pub lanes: std::ops::Range<u32>,
     /// Milliseconds since it was last heard of.
     pub silent_ms: u64,
 }

@@ -34,14 +34,26 @@ impl LogReader {
         }
         chunks.sort();
         let mut lines = Vec::new();
-        for (_, worker, name) in chunks {
+        for (chunk, worker, name) in chunks {
             let text = self.run.get(&name).await?;
             let text = String::from_utf8_lossy(&text);
-            lines.extend(text.lines().map(|line| LogLine { worker: worker.clone(), line: line.to_owned() }));
+            lines.extend(text.lines().enumerate().map(|(number, line)| LogLine {
+                worker: worker.clone(),
+                line: line.to_owned(),
+                chunk: chunk.clone(),
+                number: number as u32,
+            }));
             self.read.insert(name);
         }
         Ok(lines)
     }
+}
+
+/// The newest generation of which anything is logged in a run.
+pub(crate) async fn newest_generation(run: &Location) -> Result<u64, StorageError> {
+    let entries = run.list("logs/").await?;
+    let generation = |chunk: &str| chunk.split_once('-')?.0.parse::<u64>().ok();
+    Ok(entries.iter().filter_map(|entry| generation(parts(&entry.name)?.1)).max().unwrap_or(0))
 }
 
 /// A worker's directory: its name, with what separates directories replaced.
@@ -73,6 +85,7 @@ mod tests {
         assert_eq!(texts(reader.next().await.unwrap()), ["one", "two", "three"]);
         run.put("logs/node-cuda:0/00002-00001.log", "four\n").await.unwrap();
         assert_eq!(texts(reader.next().await.unwrap()), ["four"]);
-        assert_eq!(LogReader::new(run, "").next().await.unwrap().len(), 5);
+        assert_eq!(LogReader::new(run.clone(), "").next().await.unwrap().len(), 5);
+        assert_eq!(newest_generation(&run).await.unwrap(), 2);
     }
 }

@@ -29,8 +29,22 @@ impl ReportFile {
         split: Split,
         report: &str,
     ) -> Result<ReportFile, ControlError> {
+        ReportFile::by_step(places, split, report)?.kept(places).await
+    }
+
+    /// A report that a service keeps as `evaluation-{split}-step-{step}.json`.
+    pub fn by_step(places: &Places, split: Split, report: &str) -> Result<ReportFile, ControlError> {
         let name = |step| format!("evaluation-{}-step-{step}.json", word_of(split));
-        ReportFile::of(places, report, name)?.kept(places).await
+        ReportFile::of(places, report, name)
+    }
+
+    /// Whether it is of held-out rows of this split, and of this step if one is given.
+    pub fn is_of(&self, split: Split, step: Option<u64>) -> bool {
+        let of = match self.report.split {
+            twinspire_report::Split::Validation => Split::Validation,
+            twinspire_report::Split::Test => Split::Test,
+        };
+        of == split && step.is_none_or(|step| step == self.report.step)
     }
 
     fn of(places: &Places, report: &str, name: impl Fn(u64) -> String) -> Result<ReportFile, ControlError> {

@@ -11,7 +11,7 @@ pub fn deal(lanes: u32, world: u32) -> Vec<Range<u32>> {
 }
 
 /// The lanes of one rank; `world` is not 0.
-pub(crate) fn share(lanes: u32, world: u32, rank: u32) -> Range<u32> {
+pub fn share(lanes: u32, world: u32, rank: u32) -> Range<u32> {
     let (even, larger) = (lanes / world, lanes % world);
     let bound = |rank: u32| rank * even + rank.min(larger);
     bound(rank)..bound(rank + 1)

@@ -79,8 +79,8 @@ pub use event::{
 pub use failure::{Failure, FailureKind};
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};
 pub use job::{Job, Request, Wish};
-pub use lanes::deal;
-pub use policy::{Policy, Timeouts};
+pub use lanes::{deal, share};
+pub use policy::{Limits, Policy, Timeouts};
 pub use refusal::{CODES, Refusal};
 pub use stage::{Device, DeviceWish, Phase, Split, Stage};
 pub use state::{Pool, State};

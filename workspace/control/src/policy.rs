@@ -38,6 +38,17 @@ pub struct Policy {
     /// A job grows no sooner than this after it began in its present size: growing costs a
     /// checkpoint.
     pub settle: Duration,
+    /// What is taken on at most.
+    pub limits: Limits,
+}
+
+/// What a pool takes on at most; `None` = as much as is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Jobs that are not over: queued, under way, paused.
+    pub jobs: Option<u32>,
+    /// Workers that one job may ask for.
+    pub workers_per_job: Option<u32>,
 }
 
 impl Default for Policy {
@@ -49,6 +60,7 @@ impl Default for Policy {
             adopt: Duration::from_secs(15),
             patience: Duration::from_secs(60),
             settle: Duration::from_secs(60),
+            limits: Limits::default(),
         }
     }
 }

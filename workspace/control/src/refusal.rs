@@ -29,6 +29,32 @@ pub enum Refusal {
     /// There are no towers to measure or write yet.
     #[error("{0} has no checkpoint yet; wait for its first one")]
     NoCheckpoint(JobName),
+    /// The pool has as many jobs as it takes.
+    #[error(
+        "{job} is not taken on: there are {there} jobs that are not over, and this coordinator takes {limit} (--max-jobs); wait for one of them, `cancel` one, or raise the limit"
+    )]
+    TooManyJobs {
+        /// The job.
+        job: JobName,
+        /// Jobs there are that are not over.
+        there: usize,
+        /// As many are taken.
+        limit: u32,
+    },
+    /// The job asks for more workers than one may have.
+    #[error(
+        "{job} asks for up to {asked} workers, and this coordinator gives a job {limit} at most (--max-workers-per-job); submit it with --set workers='{{min: {min}, max: {limit}}}'"
+    )]
+    TooManyWorkers {
+        /// The job.
+        job: JobName,
+        /// Most workers it asks for.
+        asked: u32,
+        /// Fewest it could have instead.
+        min: u32,
+        /// A job may have so many.
+        limit: u32,
+    },
 }
 
 /// Codes and what they mean.
@@ -38,6 +64,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW5303", "There is no worker of that name."),
     ("TW5304", "The job is in a phase in which that cannot be done."),
     ("TW5305", "The job has no checkpoint to work from yet."),
+    ("TW5306", "The coordinator has as many jobs as it takes (`--max-jobs`)."),
+    ("TW5307", "The job asks for more workers than the coordinator gives one (`--max-workers-per-job`)."),
 ];
 
 impl Refusal {
@@ -49,6 +77,8 @@ impl Refusal {
             Refusal::NoWorker(_) => "TW5303",
             Refusal::WrongPhase { .. } => "TW5304",
             Refusal::NoCheckpoint(_) => "TW5305",
+            Refusal::TooManyJobs { .. } => "TW5306",
+            Refusal::TooManyWorkers { .. } => "TW5307",
         }
     }
 }

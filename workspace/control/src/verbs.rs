@@ -31,6 +31,7 @@ impl State {
                 false => Err(Refusal::Exists(request.name)),
             };
         }
+        self.within_limits(&request)?;
         self.pool.submitted += 1;
         self.pool.generation = self.pool.generation.max(request.generation);
         out.pool_changed = true;
@@ -94,6 +95,10 @@ impl State {
     }
 
     fn retry(&mut self, name: &JobName, now: Time, out: &mut Outcome) -> Result<Answer, Refusal> {
+        let job = self.find(name)?;
+        if matches!(job.phase, Phase::Failed | Phase::Cancelled) {
+            self.room_for(name)?;
+        }
         let job = self.find_mut(name)?;
         match job.phase {
             Phase::Failed | Phase::Cancelled => {
@@ -195,6 +200,27 @@ impl State {
     pub(crate) fn trains(&self, job: &JobName) -> bool {
         let attempt = self.jobs.get(job).and_then(|job| job.attempt.as_ref());
         attempt.is_some_and(|attempt| attempt.stage.has_checkpoints())
+    }
+
+    /// Whether a new job may be taken on.
+    fn within_limits(&self, request: &Request) -> Result<(), Refusal> {
+        let (min, asked) = (request.min_workers, request.max_workers);
+        match self.policy.limits.workers_per_job.filter(|limit| asked > *limit) {
+            Some(limit) => {
+                Err(Refusal::TooManyWorkers { job: request.name.clone(), asked, min: min.min(limit), limit })
+            }
+            None => self.room_for(&request.name),
+        }
+    }
+
+    /// Whether there may be one more job that is not over.
+    fn room_for(&self, job: &JobName) -> Result<(), Refusal> {
+        let Some(limit) = self.policy.limits.jobs else { return Ok(()) };
+        let there = self.jobs.values().filter(|job| !job.phase.is_final()).count();
+        match there < limit as usize {
+            true => Ok(()),
+            false => Err(Refusal::TooManyJobs { job: job.clone(), there, limit }),
+        }
     }
 
     fn find(&self, name: &JobName) -> Result<&Job, Refusal> {

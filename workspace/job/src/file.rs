@@ -43,7 +43,7 @@ impl JobFile {
         let mut root = match root {
             Some(root) => root,
             None if problems.is_empty() && overrides.is_empty() => return invalid(vec![empty()]),
-            None if problems.is_empty() => nothing(),
+            None if problems.is_empty() => tree::nothing(),
             None => return invalid(problems),
         };
         for change in overrides {
@@ -115,7 +115,7 @@ impl JobSpec {
 }
 
 /// The file's text, or why there is none.
-fn text(path: &Path, origin: &str) -> Result<String, JobError> {
+pub(crate) fn text(path: &Path, origin: &str) -> Result<String, JobError> {
     let fail = |what: String, remedy: &str| {
         Err(JobError::Unreadable { origin: origin.to_owned(), what, remedy: remedy.to_owned() })
     };
@@ -152,11 +152,6 @@ fn empty() -> Problem {
     let place = Place::File { line: 1, column: 1 };
     let remedy = "the smallest job is `name: my-job` and `log: {uri: events.parquet}`; see docs/job-file.md";
     Problem::new(Code::Syntax, place, FieldPath::default(), "the file is empty", remedy)
-}
-
-/// The tree of an empty file.
-fn nothing() -> Node {
-    Node { place: Place::File { line: 1, column: 1 }, value: Value::Map(Vec::new()) }
 }
 
 /// `--set train.steps=100` on a file with `epochs: 10` means steps.

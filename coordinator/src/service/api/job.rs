@@ -7,15 +7,18 @@ use crate::service::{Board, Places, View, WorkerView, convert};
 
 /// A job as it is now.
 pub(super) fn message(view: &View, board: &Board) -> v1::Job {
-    let View { job, spec, progress, started, validated, spent, results, is_extra: _ } = view;
+    let View { job, spec, progress, started, validated, spent, results, paced: _, is_extra: _ } = view;
     let request = &job.request;
     let workers = job.attempt.iter().flat_map(|attempt| &attempt.members);
     let mut evaluation_json = String::new();
-    let mut exported = Vec::new();
+    let (mut exported, mut exported_step) = (Vec::new(), None);
     for result in results {
         match result {
             TaskResult::Evaluated { report, .. } => evaluation_json.clone_from(report),
-            TaskResult::Exported { files, .. } => exported.clone_from(files),
+            TaskResult::Exported { step, files } => {
+                exported.clone_from(files);
+                exported_step = Some(*step);
+            }
             TaskResult::Prepared { .. } | TaskResult::Trained { .. } => {}
         }
     }
@@ -51,14 +54,15 @@ pub(super) fn message(view: &View, board: &Board) -> v1::Job {
         spec_json: serde_json::to_string(&**spec).unwrap_or_default(),
         eta_ms: eta_ms(view),
         spent: spent.map(convert::time_spent),
+        exported_step,
     }
 }
 
-/// Time left of training, at the pace since it began.
+/// Time left of training, at the pace since this coordinator heard of it.
 fn eta_ms(view: &View) -> Option<u64> {
-    let (since, started) = view.started.as_ref()?;
+    let ((_, started), (since, first)) = (view.started.as_ref()?, view.paced?);
     let step = view.progress.as_ref()?.training?.step;
-    let done = step.checked_sub(started.step).filter(|done| *done > 0)?;
+    let done = step.checked_sub(first).filter(|done| *done > 0)?;
     let left = started.total_steps.saturating_sub(step);
     let elapsed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
     let elapsed = (elapsed.as_millis() as u64).saturating_sub(since.0);
@@ -67,7 +71,7 @@ fn eta_ms(view: &View) -> Option<u64> {
 
 /// A worker of the pool.
 pub(super) fn worker(view: &WorkerView) -> v1::Worker {
-    let WorkerView { name, worker, register, drained, rank, silent_ms } = view;
+    let WorkerView { name, worker, register, drained, rank, lanes, silent_ms } = view;
     let state = match (worker.cut_off.is_some(), worker.leaving, drained, worker.task.is_some()) {
         (true, ..) => "cut off",
         (_, true, ..) => "leaving",
@@ -90,5 +94,7 @@ pub(super) fn worker(view: &WorkerView) -> v1::Worker {
         rank: rank.map(|rank| rank.0),
         silent_ms: *silent_ms,
         since_ms: worker.since.0,
+        first_lane: lanes.start,
+        end_lane: lanes.end,
     }
 }

@@ -20,9 +20,14 @@ pub(crate) struct Fit {
     pub(crate) doubtful: Vec<FieldPath>,
 }
 
-/// Compares `root` with `shape`.
+/// Compares `root` with the `shape` of a job.
 pub(crate) fn fit(shape: &Shape, root: &Node) -> Fit {
-    let mut fitter = Fitter { top: shape, root, problems: Vec::new(), doubtful: Vec::new() };
+    fit_as(shape, root, "a job")
+}
+
+/// Compares `root` with `shape`, which messages call `noun`.
+pub(crate) fn fit_as(shape: &Shape, root: &Node, noun: &str) -> Fit {
+    let mut fitter = Fitter { top: shape, root, noun, problems: Vec::new(), doubtful: Vec::new() };
     let json = fitter.value(shape, root, &FieldPath::default());
     Fit { json, problems: fitter.problems, doubtful: fitter.doubtful }
 }
@@ -30,6 +35,8 @@ pub(crate) fn fit(shape: &Shape, root: &Node) -> Fit {
 pub(super) struct Fitter<'a> {
     top: &'a Shape,
     root: &'a Node,
+    /// What the whole is called.
+    noun: &'a str,
     problems: Vec<Problem>,
     doubtful: Vec<FieldPath>,
 }
@@ -205,7 +212,7 @@ impl Fitter<'_> {
         } else {
             format!("leave it out (the fields there are {})", names.join(", "))
         };
-        let within = if path.is_empty() { "a job".into() } else { format!("`{path}`") };
+        let within = if path.is_empty() { self.noun.to_owned() } else { format!("`{path}`") };
         let what = format!("`{}` is not a field of {within}", entry.key);
         self.report(Code::UnknownField, &entry.place, &path.key(&entry.key), what, remedy);
     }

@@ -86,7 +86,12 @@ pub(crate) struct Field {
 }
 
 /// The shape of a whole job file.
-pub(crate) static JOB: LazyLock<Shape> = LazyLock::new(|| read::shape(&crate::schema()));
+pub(crate) static JOB: LazyLock<Shape> = LazyLock::new(|| of(&crate::schema()));
+
+/// The shape a JSON Schema of our types says.
+pub(crate) fn of(schema: &serde_json::Value) -> Shape {
+    read::shape(schema)
+}
 
 impl Shape {
     /// The fields a value of this shape can have, of all variants.

@@ -41,6 +41,11 @@ pub(crate) struct Entry {
     pub(crate) node: Node,
 }
 
+/// The tree of an empty file.
+pub(crate) fn nothing() -> Node {
+    Node { place: Place::File { line: 1, column: 1 }, value: Value::Map(Vec::new()) }
+}
+
 impl Node {
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.kind == ScalarKind::Null)
