@@ -31,10 +31,9 @@ use crate::{
 
 pub(crate) use addresses::Addresses;
 
-/// A task that was given up has so long to end: a step boundary away, when all ranks are well. One
-/// that waits in a collective for a rank that is gone, or is deep in a long step, would take as
-/// long as it takes; a process is started in less.
-const LET_GO: Duration = Duration::from_secs(2);
+/// A task that was given up has so long to end. It waits for nobody, so it ends within what it computes without looking
+/// up: part of a step, an evaluation's batch. One that does not by then hangs, and is ended with its process.
+const LET_GO: Duration = Duration::from_secs(10);
 
 /// A worker that is leaving and has nothing to do, or nobody to do it for, waits so long to be told
 /// that it may go.

@@ -74,8 +74,8 @@ impl Sender {
         }
     }
 
-    /// Training stops at the next step boundary, so that ranks that are well end together, none in
-    /// a collective that the others have left. Everything else stops where it is.
+    /// Everything stops where it is: a step that others have left fails and has changed nothing, one that needs
+    /// nobody else is finished.
     pub(super) fn abort(&self) {
         self.stop(Control::STOP);
         self.aborted.cancel();

@@ -4,6 +4,8 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <gloo/transport/tcp/pair.h>
+
 #include <ATen/core/Tensor.h>
 #include <c10/util/Logging.h>
 #include <chrono>
@@ -11,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -24,9 +27,33 @@ struct Server {
   c10::intrusive_ptr<c10d::TCPStore> store;
 };
 
+// A process group whose connections another thread may break.
+class Breakable : public c10d::ProcessGroupGloo {
+ public:
+  using c10d::ProcessGroupGloo::ProcessGroupGloo;
+
+  // What Gloo itself does when an operation times out, to every connection and now: waits end with `why`, and the
+  // other ranks learn that this one has gone.
+  void break_off(const std::string& why) {
+    for (const auto& context : contexts_) {
+      for (int peer = 0; peer < getSize(); ++peer) {
+        // createDeviceForHostname makes devices of TCP, so all pairs are; there is none to oneself.
+        if (auto* pair = static_cast<gloo::transport::tcp::Pair*>(context->getPair(peer).get())) {
+          pair->signalExceptionExternal(why);
+        }
+      }
+    }
+  }
+};
+
 struct Group {
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
+  c10::intrusive_ptr<Breakable> gloo;
   Milliseconds timeout;
+};
+
+// Does not keep the group open.
+struct Breaker {
+  c10::weak_intrusive_ptr<Breakable> gloo;
 };
 
 // Runs `body`; what it throws becomes a message for the caller to free.
@@ -126,7 +153,7 @@ char* twinspire_group_connect(
     options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(bind));
     // Collectives are called one at a time, so a second thread would only wait.
     options->threads = 1;
-    *group = new Group{c10::make_intrusive<c10d::ProcessGroupGloo>(prefixed, rank, size, options), timeout};
+    *group = new Group{c10::make_intrusive<Breakable>(prefixed, rank, size, options), timeout};
   });
 }
 
@@ -138,6 +165,24 @@ void twinspire_group_set_timeout(Group* group, int64_t timeout_ms) {
 // Closes the connections: whoever still waits for this rank learns at once that it has gone.
 void twinspire_group_close(Group* group) {
   delete group;
+}
+
+// What can break the group off while another thread is in an operation.
+Breaker* twinspire_group_breaker(Group* group) {
+  return new Breaker{c10::weak_intrusive_ptr<Breakable>(group->gloo)};
+}
+
+// A group that is closed already is left alone.
+char* twinspire_breaker_break_off(Breaker* breaker, const char* why) {
+  return guarded([&] {
+    if (auto gloo = breaker->gloo.lock()) {
+      gloo->break_off(why);
+    }
+  });
+}
+
+void twinspire_breaker_free(Breaker* breaker) {
+  delete breaker;
 }
 
 char* twinspire_all_reduce_sum(Group* group, at::Tensor* tensor) {

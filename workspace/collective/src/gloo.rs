@@ -23,6 +23,24 @@ pub struct Gloo {
     group: Mutex<Group>,
 }
 
+/// Breaks a group off from another thread than the one that is in an operation, which fails then, on this rank and on
+/// all others: for who knows that a rank will not come before the time-out does.
+pub struct Breaker(Option<ffi::RawBreaker>);
+
+impl Breaker {
+    /// Fails the operation under way, if any, and every later one. A group that is closed already stays as it is.
+    pub fn break_off(&self) {
+        if let Some(raw) = &self.0
+            && let Err(why) = raw.break_off(BROKEN_OFF)
+        {
+            tracing::warn!(why, "the group could not be broken off: it ends with its time-out");
+        }
+    }
+}
+
+/// What an operation that was broken off says. "Connection" sorts it with lost peers.
+const BROKEN_OFF: &str = "Connection broken off: this rank leaves the group";
+
 enum Group {
     /// A group of one has nobody to talk to.
     Alone,
@@ -78,6 +96,14 @@ impl Gloo {
             raw.set_timeout(timeout);
         }
         self
+    }
+
+    /// What breaks this group off from another thread.
+    pub fn breaker(&self) -> Breaker {
+        match &*self.group.lock().unwrap_or_else(PoisonError::into_inner) {
+            Group::Open(raw) => Breaker(raw.breaker()),
+            Group::Alone | Group::Closed(_) => Breaker(None),
+        }
     }
 
     /// Runs one operation in the open group. A failure closes the group at once, which in turn ends the waits of

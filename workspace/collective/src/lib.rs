@@ -15,7 +15,7 @@
 //! What holds:
 //! 1. After a sum every rank holds identical bits, and the same inputs give the same bits again.
 //! 2. A rank that dies, freezes or is cut off is an error on every other rank: at once when its connections close,
-//!    and after the group's time-out otherwise. Nothing waits for ever.
+//!    and after the group's time-out otherwise, or when a [`Breaker`] is told. Nothing waits for ever.
 //! 3. A group that failed stays closed: its ranks may no longer agree on which operation is next. The survivors
 //!    meet again as a new group, under a new prefix.
 //!
@@ -41,6 +41,6 @@ mod timed;
 
 pub use collective::Collective;
 pub use error::{CODES, CollectiveError};
-pub use gloo::{Gloo, Rendezvous, RendezvousHost};
+pub use gloo::{Breaker, Gloo, Rendezvous, RendezvousHost};
 pub use solo::Solo;
 pub use timed::Timed;

@@ -67,6 +67,14 @@ impl Member {
 pub struct Ending {
     /// In words: "preempted by ranker (priority 10)".
     pub reason: String,
+    /// Whether a checkpoint is written first: else its workers go on from what they have in memory.
+    #[serde(default = "with_checkpoint")]
+    pub checkpoint: bool,
+}
+
+/// What records from before there was a choice mean.
+fn with_checkpoint() -> bool {
+    true
 }
 
 impl Attempt {

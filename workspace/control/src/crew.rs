@@ -3,9 +3,9 @@
 //! Whoever decides wants counts, after almost every event, and there may be thousands of workers:
 //! so the counts are kept, not taken. They hold because every change goes through [`Crew::change`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Time, Worker, WorkerName, shares::Shares};
+use crate::{JobName, Time, Worker, WorkerName, shares::Shares};
 
 /// Workers by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +26,13 @@ impl Crew {
     /// How many there are of each kind.
     pub(crate) fn shares(&self) -> &Shares {
         &self.shares
+    }
+
+    /// Jobs whose state is in the memory of workers that are about to be free.
+    pub(crate) fn coming_back(&self) -> BTreeSet<&JobName> {
+        let returning = self.workers.values().filter(|worker| worker.serves() && worker.returning);
+        let reachable = returning.filter(|worker| worker.cut_off.is_none());
+        reachable.filter_map(|worker| Some(&worker.last.as_ref()?.job)).collect()
     }
 
     pub(crate) fn put(&mut self, name: WorkerName, worker: Worker) {

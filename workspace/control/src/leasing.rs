@@ -1,6 +1,6 @@
 //! Tasks are leased to workers, and taken back.
 
-use std::ops::Range;
+use std::{cmp::Reverse, ops::Range};
 
 use crate::{
     Assignment, Attempt, Command, Device, Ending, JobName, Member, Membership, Notice, Order, Rank, State,
@@ -30,19 +30,23 @@ impl State {
         for worker in &workers {
             self.crew.change(worker, |worker| {
                 worker.task = Some(Membership { job: name.clone(), generation });
-                worker.last_job = Some(name.clone());
+                worker.last = Some(Membership { job: name.clone(), generation });
                 worker.heard = worker.heard.max(now);
             });
             self.assign(name, worker, out);
         }
     }
 
-    /// Free workers of a kind: those who did this job's work last may find its files cached.
+    /// Free workers of a kind: those first who did this job's work last, who have its state in memory, or its files
+    /// cached.
     fn choose(&self, name: &JobName, device: Device, count: u32) -> Vec<Member> {
         let fits = |worker: &Worker| worker.is_free() && worker.device == device;
         let mut free: Vec<(&WorkerName, &Worker)> =
             self.crew.iter().filter(|(_, worker)| fits(worker)).collect();
-        free.sort_by_key(|(_, worker)| worker.last_job.as_ref() != Some(name));
+        let last = |worker: &Worker| {
+            worker.last.as_ref().filter(|last| last.job == *name).map(|last| last.generation)
+        };
+        free.sort_by_key(|(_, worker)| Reverse(last(worker)));
         free.truncate(count as usize);
         // By name, so that ranks stay where they were as long as the same workers are there.
         free.sort_by_cached_key(|(worker, _)| natural(worker.as_str()));
@@ -90,13 +94,18 @@ impl State {
         }
     }
 
-    /// Has training finish its step, write a checkpoint and end.
-    pub(crate) fn stop_training(&mut self, name: &JobName, reason: String, out: &mut Outcome) {
-        let Some(attempt) = self.jobs.get_mut(name).and_then(|job| job.attempt.as_mut()) else { return };
-        if attempt.ending.is_some() {
-            return;
-        }
-        attempt.ending = Some(Ending { reason: reason.clone() });
+    /// Has training finish its step and end. What comes then is for `then` to say.
+    pub(crate) fn stop_training(&mut self, name: &JobName, reason: String, then: Then, out: &mut Outcome) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let (fewest, _) = job.attempt.as_ref().map_or((0, 0), |attempt| job.workers(attempt.stage));
+        let Some(attempt) = job.attempt.as_mut().filter(|attempt| attempt.ending.is_none()) else { return };
+        let stays = |member: &&Member| {
+            self.crew.get(&member.worker).is_some_and(|worker| member.is(worker) && worker.serves())
+        };
+        let staying = attempt.members.iter().filter(stays).count() as u32;
+        let enough = staying > 0 && staying + self.crew.shares().free.of(attempt.device) >= fewest;
+        let checkpoint = then == Then::MakeWay || !enough;
+        attempt.ending = Some(Ending { reason: reason.clone(), checkpoint });
         for member in &attempt.members {
             if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {
                 self.crew.change(&member.worker, |worker| worker.returning = true);
@@ -105,7 +114,7 @@ impl State {
         self.unsettled = true;
         out.changed.insert(name.clone());
         out.tell(name, Notice::Stopping { reason });
-        self.order(name, 0..usize::MAX, Order::StopAfterStep { checkpoint: true }, out);
+        self.order(name, 0..usize::MAX, Order::StopAfterStep { checkpoint }, out);
     }
 
     /// Gives the job's attempt up; its members are to let go of it.
@@ -136,6 +145,16 @@ impl State {
         out.changed.insert(name.clone());
         Some(attempt)
     }
+}
+
+/// What is to come after training has stopped at a step boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It goes on at once with other company. Those that stay have its state in memory: as long as they, with whoever
+    /// is free, are enough, nobody waits for a checkpoint to be written.
+    GoOn,
+    /// Its workers are for others, or for nobody: a checkpoint is written first.
+    MakeWay,
 }
 
 /// Orders `worker-10` after `worker-9`.

@@ -2,7 +2,7 @@
 
 use crate::{
     Command, Generation, Incarnation, Membership, Order, Rank, Registration, Session, State, Time, Worker,
-    WorkerName, seats::Seat, state::Outcome,
+    WorkerName, leasing::Then, seats::Seat, state::Outcome,
 };
 
 impl State {
@@ -41,8 +41,8 @@ impl State {
             leaving: same.is_some_and(|same| same.leaving),
             drained: self.pool.drained.contains(&name),
             returning: who.running.is_some(),
-            task: who.running,
-            last_job: known.and_then(|known| known.last_job),
+            task: who.running.clone(),
+            last: same.and_then(|same| same.last.clone()).or(who.running),
         };
         self.sessions.insert(session, name.clone());
         self.crew.put(name.clone(), worker);
@@ -88,8 +88,8 @@ impl State {
     /// Tells a member again what it may have missed.
     fn catch_up(&mut self, name: &WorkerName, seat: &Seat, out: &mut Outcome) {
         let Some(attempt) = self.jobs.get(&seat.job).and_then(|job| job.attempt.as_ref()) else { return };
-        let ending = attempt.ending.is_some();
-        self.crew.change(name, |worker| worker.returning = ending);
+        let ending = attempt.ending.as_ref().map(|ending| ending.checkpoint);
+        self.crew.change(name, |worker| worker.returning = ending.is_some());
         let Some(session) = self.crew.get(name).map(|worker| worker.session) else { return };
         let mut send = |order| {
             out.push(Command::Send { session, generation: attempt.generation, order });
@@ -101,8 +101,8 @@ impl State {
         } else if let Some((host, port)) = attempt.rendezvous.clone() {
             send(Order::Rendezvous { host, port });
         }
-        if ending {
-            send(Order::StopAfterStep { checkpoint: true });
+        if let Some(checkpoint) = ending {
+            send(Order::StopAfterStep { checkpoint });
         }
     }
 
@@ -164,7 +164,7 @@ impl State {
         };
         let reason = format!("{name} is leaving");
         if self.trains(&seat.job) {
-            self.stop_training(&seat.job, reason, out);
+            self.stop_training(&seat.job, reason, Then::GoOn, out);
         } else {
             // Nothing is half-done, and nobody is to blame.
             self.abandon(&seat.job, out);

@@ -35,8 +35,7 @@ pub struct Policy {
     /// A job that waits longer than this has free workers held for it, so that smaller jobs behind
     /// it cannot starve it.
     pub patience: Duration,
-    /// A job grows no sooner than this after it began in its present size: growing costs a
-    /// checkpoint.
+    /// A job grows no sooner than this after it began in its present size: growing costs a meeting.
     pub settle: Duration,
     /// What is taken on at most.
     pub limits: Limits,
@@ -59,7 +58,7 @@ impl Default for Policy {
             reconnect: Duration::from_millis(1500),
             adopt: Duration::from_secs(15),
             patience: Duration::from_secs(60),
-            settle: Duration::from_secs(60),
+            settle: Duration::from_secs(10),
             limits: Limits::default(),
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Waiting {
     /// Kinds of workers that will do, the preferred one first.
     pub(crate) kinds: &'static [Device],
     pub(crate) waited: Duration,
+    /// Workers that have its state in memory are about to be free.
+    pub(crate) has_state_coming_back: bool,
 }
 
 /// A job that runs.
@@ -60,6 +62,8 @@ pub(crate) enum Decision {
     Wait { job: JobName, reason: String },
     /// The job is stopped at a step boundary and queued again.
     Stop { job: JobName, reason: String },
+    /// The same, so that it begins again with more workers.
+    Grow { job: JobName, reason: String },
 }
 
 /// Decides. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just
@@ -122,15 +126,15 @@ impl Desk<'_> {
         job.kinds.iter().copied().find(|kind| self.free.of(*kind) >= job.min)
     }
 
-    /// Growing later costs a checkpoint: nobody begins small while more are on their way, if that is
-    /// so for a moment only.
+    /// Growing later costs a meeting, and beginning without those who have the state costs all since the checkpoint:
+    /// nobody begins small, or without them, while they are on their way, if that is so for a moment only.
     fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
         let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
-        (self.is_young || come_back) && self.free.of(kind) < job.max
+        (self.is_young || come_back) && (self.free.of(kind) < job.max || job.has_state_coming_back)
     }
 
     fn gather(&mut self, job: &Waiting, kind: Device) {
-        let more = (job.max - self.free.of(kind)).min(self.returning.of(kind));
+        let more = job.max.saturating_sub(self.free.of(kind)).min(self.returning.of(kind));
         self.free.take(kind, job.max);
         self.returning.take(kind, more);
         self.wanted.push(kind);
@@ -221,7 +225,7 @@ impl Desk<'_> {
             if more > 0 && job.age >= policy.settle && is_quiet {
                 waited_for.push(kind);
                 let reason = format!("growing from {} to {}", job.members, workers(job.members + more));
-                self.decisions.push(Decision::Stop { job: job.job, reason });
+                self.decisions.push(Decision::Grow { job: job.job, reason });
             }
         }
     }

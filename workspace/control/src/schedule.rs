@@ -2,6 +2,7 @@
 
 use crate::{
     Job, Phase, State, Time,
+    leasing::Then,
     queue::{self, Decision, Running, Waiting},
     state::Outcome,
 };
@@ -19,7 +20,8 @@ impl State {
         for decision in decisions {
             match decision {
                 Decision::Start { job, device, workers } => self.start(&job, device, workers, now, out),
-                Decision::Stop { job, reason } => self.stop_training(&job, reason, out),
+                Decision::Stop { job, reason } => self.stop_training(&job, reason, Then::MakeWay, out),
+                Decision::Grow { job, reason } => self.stop_training(&job, reason, Then::GoOn, out),
                 Decision::Wait { job, reason } if explain => {
                     self.enter(&job, Phase::Pending, reason, now, out);
                 }
@@ -32,7 +34,11 @@ impl State {
 
     fn waiting(&self, now: Time) -> Vec<Waiting> {
         let mut jobs: Vec<&Job> = self.jobs.values().filter(|job| job.waits_for(now).is_some()).collect();
+        if jobs.is_empty() {
+            return Vec::new();
+        }
         jobs.sort_by_key(|job| job.rank());
+        let coming_back = self.crew.coming_back();
         let waiting = jobs.into_iter().filter_map(|job| {
             let (min, max) = job.workers(job.waits_for(now)?);
             Some(Waiting {
@@ -42,6 +48,7 @@ impl State {
                 max,
                 kinds: job.request.device.kinds(job.waits_for(now)?),
                 waited: now.since(job.since),
+                has_state_coming_back: coming_back.contains(job.name()),
             })
         });
         waiting.collect()

@@ -2,7 +2,7 @@
 
 use crate::{
     Answer, Command, Job, JobName, Notice, Phase, Refusal, Request, Stage, State, Time, Verb, Wish,
-    WorkerName, state::Outcome,
+    WorkerName, leasing::Then, state::Outcome,
 };
 
 impl State {
@@ -64,7 +64,7 @@ impl State {
         out.changed.insert(name.clone());
         if trains && earlier != wish {
             let what = if wish == Wish::Cancel { "cancelled" } else { "paused" };
-            self.stop_training(name, what.into(), out);
+            self.stop_training(name, what.into(), Then::MakeWay, out);
         } else {
             // Other stages leave nothing half-done; and who asks twice does not want to wait.
             self.abandon(name, out);
@@ -177,7 +177,7 @@ impl State {
         if let Some(job) = self.seats.of(&worker, found.incarnation).map(|seat| seat.job.clone())
             && self.trains(&job)
         {
-            self.stop_training(&job, format!("{worker} is being drained"), out);
+            self.stop_training(&job, format!("{worker} is being drained"), Then::GoOn, out);
         }
         out.pool_changed = !already;
         self.pool.drained.insert(worker);

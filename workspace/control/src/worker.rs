@@ -1,6 +1,6 @@
 //! A worker of the pool.
 
-use crate::{Device, Incarnation, JobName, Membership, Session, Time};
+use crate::{Device, Incarnation, Membership, Session, Time};
 
 /// A worker's process that is connected, or was a moment ago.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +30,8 @@ pub struct Worker {
     pub task: Option<Membership>,
     /// Its task is ending, or was given up.
     pub returning: bool,
-    /// The job it last had a task of, which may find its files cached.
-    pub last_job: Option<JobName>,
+    /// The task it last began, whose job may find its files cached and its state in memory.
+    pub last: Option<Membership>,
 }
 
 impl Worker {

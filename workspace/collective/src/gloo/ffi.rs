@@ -18,6 +18,11 @@ struct CGroup {
     _private: [u8; 0],
 }
 
+#[repr(C)]
+struct CBreaker {
+    _private: [u8; 0],
+}
+
 unsafe extern "C" {
     fn twinspire_error_free(message: *mut c_char);
     fn twinspire_server_start(
@@ -40,6 +45,9 @@ unsafe extern "C" {
     ) -> *mut c_char;
     fn twinspire_group_set_timeout(group: *mut CGroup, timeout_ms: i64);
     fn twinspire_group_close(group: *mut CGroup);
+    fn twinspire_group_breaker(group: *mut CGroup) -> *mut CBreaker;
+    fn twinspire_breaker_break_off(breaker: *mut CBreaker, why: *const c_char) -> *mut c_char;
+    fn twinspire_breaker_free(breaker: *mut CBreaker);
     fn twinspire_all_reduce_sum(group: *mut CGroup, tensor: *mut C_tensor) -> *mut c_char;
     fn twinspire_all_gather(group: *mut CGroup, output: *mut C_tensor, input: *mut C_tensor) -> *mut c_char;
     fn twinspire_all_to_all(
@@ -121,6 +129,11 @@ impl RawGroup {
         unsafe { twinspire_group_set_timeout(self.0.as_ptr(), milliseconds(timeout)) }
     }
 
+    pub(crate) fn breaker(&self) -> Option<RawBreaker> {
+        // SAFETY: the pointer is valid for the call, and what comes back does not need it.
+        NonNull::new(unsafe { twinspire_group_breaker(self.0.as_ptr()) }).map(RawBreaker)
+    }
+
     /// `tensor`: contiguous, on the CPU, the same shape on every rank.
     pub(crate) fn all_reduce_sum(&mut self, tensor: &mut Tensor) -> Result<(), String> {
         // SAFETY: both pointers are valid for the call, which returns when Gloo has let go of the memory.
@@ -172,6 +185,29 @@ impl Drop for RawGroup {
     fn drop(&mut self) {
         // SAFETY: made by `twinspire_group_connect` and freed here only.
         unsafe { twinspire_group_close(self.0.as_ptr()) }
+    }
+}
+
+/// Breaks a group's connections while another thread is in one of its operations. Does not keep it open.
+pub(crate) struct RawBreaker(NonNull<CBreaker>);
+
+// SAFETY: it holds a weak reference, counted atomically, to a group whose connections lock themselves.
+unsafe impl Send for RawBreaker {}
+// SAFETY: as above; breaking off twice, or from two threads, is breaking off once.
+unsafe impl Sync for RawBreaker {}
+
+impl RawBreaker {
+    pub(crate) fn break_off(&self, why: &str) -> Result<(), String> {
+        let why = c_string(why)?;
+        // SAFETY: both pointers are valid for the call.
+        check(unsafe { twinspire_breaker_break_off(self.0.as_ptr(), why.as_ptr()) })
+    }
+}
+
+impl Drop for RawBreaker {
+    fn drop(&mut self) {
+        // SAFETY: made by `twinspire_group_breaker` and freed here only.
+        unsafe { twinspire_breaker_free(self.0.as_ptr()) }
     }
 }
 

@@ -79,25 +79,26 @@ fn with_an_idle_peer(timeout: Duration) -> (Gloo, Gloo) {
     })
 }
 
+type Operation = fn(&Gloo) -> Result<(), CollectiveError>;
+
+/// Operations in which rank 0 waits for rank 1.
+const OPERATIONS: [(&str, Operation); 6] = [
+    ("all_reduce_sum", |group| group.all_reduce_sum(&mut Tensor::from(1.0))),
+    ("all_gather", |group| group.all_gather(&Tensor::from_slice(&[1.0])).map(drop)),
+    ("reduce_scatter_sum", |group| {
+        group.reduce_scatter_sum(&[Tensor::from_slice(&[1.0]), Tensor::from_slice(&[1.0])]).map(drop)
+    }),
+    // Rank 0 only sends when it is the root, and is done when the system has taken the bytes.
+    ("broadcast", |group| group.broadcast(&mut Tensor::from(1.0), 1)),
+    // Far more than the system takes: the sender waits in the middle of it.
+    ("broadcast", |group| group.broadcast(&mut Tensor::zeros([16_000_000], (Kind::Float, Device::Cpu)), 0)),
+    ("barrier", Gloo::barrier),
+];
+
 #[test]
 fn every_operation_ends_when_a_peer_does_not_come_to_it() {
-    type Operation = fn(&Gloo) -> Result<(), CollectiveError>;
-    let operations: [(&str, Operation); 6] = [
-        ("all_reduce_sum", |group| group.all_reduce_sum(&mut Tensor::from(1.0))),
-        ("all_gather", |group| group.all_gather(&Tensor::from_slice(&[1.0])).map(drop)),
-        ("reduce_scatter_sum", |group| {
-            group.reduce_scatter_sum(&[Tensor::from_slice(&[1.0]), Tensor::from_slice(&[1.0])]).map(drop)
-        }),
-        // Rank 0 only sends when it is the root, and is done when the system has taken the bytes.
-        ("broadcast", |group| group.broadcast(&mut Tensor::from(1.0), 1)),
-        // Far more than the system takes: the sender waits in the middle of it.
-        ("broadcast", |group| {
-            group.broadcast(&mut Tensor::zeros([16_000_000], (Kind::Float, Device::Cpu)), 0)
-        }),
-        ("barrier", Gloo::barrier),
-    ];
     let timeout = Duration::from_millis(200);
-    for (name, operation) in operations {
+    for (name, operation) in OPERATIONS {
         let (group, _idle) = with_an_idle_peer(timeout);
         let began = Instant::now();
         let error = operation(&group).unwrap_err();
@@ -106,6 +107,52 @@ fn every_operation_ends_when_a_peer_does_not_come_to_it() {
         assert!(began.elapsed() < timeout + AT_ONCE, "{name} took {:?}", began.elapsed());
         assert_eq!(operation(&group).unwrap_err().code(), "TW4105", "{name}");
     }
+}
+
+#[test]
+fn every_operation_ends_when_it_is_broken_off() {
+    for (name, operation) in OPERATIONS {
+        let (group, idle) = with_an_idle_peer(HUNG);
+        let breaker = group.breaker();
+        let began = Instant::now();
+        let waiting = Duration::from_millis(100);
+        let error = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(waiting);
+                breaker.break_off();
+            });
+            operation(&group).unwrap_err()
+        });
+        assert_eq!(error.code(), "TW4104", "{name}: {error}");
+        assert!(began.elapsed() >= waiting, "{name} did not wait: {error}");
+        assert!(began.elapsed() < waiting + AT_ONCE, "{name} took {:?}", began.elapsed());
+        assert_eq!(operation(&group).unwrap_err().code(), "TW4105", "{name}");
+        // The other rank learns of it.
+        assert_eq!(idle.barrier().unwrap_err().code(), "TW4104", "{name}");
+    }
+}
+
+#[test]
+fn what_was_broken_off_between_operations_fails_in_the_next() {
+    let (group, _idle) = with_an_idle_peer(HUNG);
+    let breaker = group.breaker();
+    breaker.break_off();
+    breaker.break_off();
+    assert_eq!(group.barrier().unwrap_err().code(), "TW4104");
+    // The group is gone, and there is nothing left to break.
+    drop(group);
+    breaker.break_off();
+}
+
+#[test]
+fn a_frozen_rank_holds_up_nobody_who_breaks_off() {
+    let (mut ranks, began) =
+        (processes::start(&[Role::Work, Role::Work, Role::Impatient], HUNG), Instant::now());
+    ranks[2].hear("working", Instant::now() + HUNG);
+    ranks[1].freeze();
+    ranks.remove(1);
+    assert_eq!(failures(&mut ranks, Instant::now() + processes::PATIENCE + AT_ONCE), ["TW4104", "TW4104"]);
+    assert!(began.elapsed() < HUNG);
 }
 
 #[test]

@@ -23,6 +23,9 @@ const TIMEOUT_MS: &str = "TWINSPIRE_TEST_TIMEOUT_MS";
 /// A wait that this ends has hung: far longer than anything takes on a busy machine.
 pub(crate) const HUNG: Duration = Duration::from_secs(60);
 
+/// An impatient rank breaks off when a sum takes longer.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a rank does once its group has met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -30,12 +33,14 @@ pub(crate) enum Role {
     Conform,
     /// Sums for ever; at the first error says `failed CODE`, tries once more and says `then CODE`.
     Work,
+    /// The same, and breaks off what takes longer than its patience.
+    Impatient,
     /// Works for three steps and leaves.
     Leave,
 }
 
 impl Role {
-    const ALL: [Role; 3] = [Role::Conform, Role::Work, Role::Leave];
+    const ALL: [Role; 4] = [Role::Conform, Role::Work, Role::Impatient, Role::Leave];
 }
 
 /// A rank's process, killed when dropped.
@@ -154,16 +159,27 @@ pub(crate) fn be_a_rank() {
             suite::run(&group);
             say("kept");
         }
-        Role::Work => work(&group),
+        Role::Work => work(&group, || ()),
+        Role::Impatient => {
+            let (breaker, (alive, steps)) = (group.breaker(), channel());
+            thread::spawn(move || {
+                while steps.recv_timeout(PATIENCE).is_ok() {}
+                breaker.break_off();
+            });
+            work(&group, || alive.send(()).unwrap_or_default());
+        }
         Role::Leave => (0..3).for_each(|_| sum(&group).unwrap()),
     }
 }
 
-fn work(group: &Gloo) {
+fn work(group: &Gloo, after_a_step: impl Fn()) {
     let mut steps = 0;
     let error = loop {
         match sum(group) {
-            Ok(()) => steps += 1,
+            Ok(()) => {
+                steps += 1;
+                after_a_step();
+            }
             Err(error) => break error,
         }
         if steps == 3 {

@@ -28,7 +28,7 @@ fn training_goes_on_without_a_drained_worker() {
     let mut world = World::training(2);
     world.join("w3", Device::Cpu);
     world.ask(Verb::Drain("w2".into())).unwrap();
-    assert_eq!(world.told("w2"), [stop()]);
+    assert_eq!(world.told("w2"), [stop_and_keep()]);
     world.all_say(&["w1", "w2"], &trained(true));
     assert_eq!(world.members("a"), ["w1", "w3"]);
     assert!(world.worker("w2").is_some_and(|worker| worker.task.is_none()));
@@ -41,6 +41,7 @@ fn draining_a_worker_that_still_lets_go_of_an_old_task_stops_nobody() {
     world.ask(Verb::Cancel("a".into())).unwrap();
     world.ask(Verb::Cancel("a".into())).unwrap();
     world.ask(Verb::Retry("a".into())).unwrap();
+    world.pass(std::time::Duration::from_secs(2), &[]);
     assert_eq!(world.members("a"), ["w2"]);
     world.ask(Verb::Drain("w1".into())).unwrap();
     assert_eq!(world.attempt("a").ending, None);

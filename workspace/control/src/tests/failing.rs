@@ -34,12 +34,24 @@ fn survivors_are_not_used_before_they_have_let_go() {
     world.join("w3", Device::Cpu);
     world.join("w4", Device::Cpu);
     world.apply(Event::Ended { worker: "w2".into(), why: "killed".into() });
+    world.pass(SECOND * 2, &[]);
     assert_eq!(world.members("a"), ["w3", "w4"]);
     assert!(world.worker("w1").unwrap().returning);
     world.submit(job("b", 1, 1));
     assert_eq!(world.job("b").phase, Phase::Pending);
     let_go(&mut world);
     assert_eq!(world.members("b"), ["w1"]);
+}
+
+#[test]
+fn survivors_who_have_the_state_are_waited_for_a_moment_though_others_are_free() {
+    let mut world = World::training(2);
+    world.join("w3", Device::Cpu);
+    world.join("w4", Device::Cpu);
+    world.apply(Event::Ended { worker: "w2".into(), why: "killed".into() });
+    assert_eq!(world.job("a").phase, Phase::Pending);
+    let_go(&mut world);
+    assert_eq!(world.members("a"), ["w1", "w3"]);
 }
 
 /// The job loses its member that is not w1, has another one to take its place, and goes on from memory.

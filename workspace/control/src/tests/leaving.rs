@@ -43,12 +43,23 @@ fn a_worker_that_leaves_finishes_its_step_and_is_let_go() {
     let mut world = World::training(2);
     world.join("w3", Device::Cpu);
     world.say("w2", FromWorker::Leaving);
-    assert_eq!((world.told("w1"), world.told("w2")), (vec![stop()], vec![stop()]));
+    assert_eq!((world.told("w1"), world.told("w2")), (vec![stop_and_keep()], vec![stop_and_keep()]));
     assert_eq!(world.say("w2", FromWorker::Leaving), [], "it is known");
     world.all_say(&["w1", "w2"], &trained(true));
     assert_eq!(world.told("w2"), [Order::Shutdown]);
     assert_eq!(world.worker("w2"), None);
     assert_eq!((world.members("a"), world.job("a").retries), (vec!["w1".into(), "w3".into()], 0));
+}
+
+#[test]
+fn a_checkpoint_is_written_when_those_that_stay_are_too_few_to_go_on() {
+    let mut world = World::training(2);
+    world.say("w2", FromWorker::Leaving);
+    assert_eq!((world.told("w1"), world.told("w2")), (vec![stop()], vec![stop()]));
+    let mut alone = World::training(1);
+    alone.join("w2", Device::Cpu);
+    alone.say("w1", FromWorker::Leaving);
+    assert_eq!(alone.told("w1"), [stop()], "nobody would have its state");
 }
 
 #[test]

@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(1000);
 const A_WHILE: Duration = Duration::from_secs(10);
 
 fn waiting(job: &str, priority: i32, min: u32, max: u32) -> Waiting {
-    Waiting { job: job.into(), priority, min, max, kinds: CPU, waited: A_WHILE }
+    Waiting { job: job.into(), priority, min, max, kinds: CPU, waited: A_WHILE, has_state_coming_back: false }
 }
 
 fn running(job: &str, priority: i32, sequence: u64, members: u32, min: u32) -> Running {
@@ -46,6 +46,7 @@ fn decided(waiting: &[Waiting], running: &[Running], shares: &Shares) -> String 
         Decision::Start { job, workers, .. } => format!("{job}+{workers}"),
         Decision::Wait { job, .. } => format!("{job}."),
         Decision::Stop { job, .. } => format!("{job}-"),
+        Decision::Grow { job, .. } => format!("{job}^"),
     };
     let decisions = decide(waiting, running, shares, &Policy::default(), false);
     decisions.into_iter().map(short).collect::<Vec<_>>().join(" ")
@@ -77,7 +78,7 @@ fn nothing_is_held_for_a_job_that_is_too_large_for_the_pool() {
     let huge = Waiting { waited: LONG, ..waiting("huge", 9, 40, 40) };
     assert_eq!(decided(&[huge.clone(), waiting("small", 0, 1, 1)], &[], &shares(3, &[])), "small+1 huge.");
     let grows = [Running { max: 8, ..running("x", 0, 1, 4, 4) }];
-    assert_eq!(decided(&[huge], &grows, &shares(3, &grows)), "huge. x-");
+    assert_eq!(decided(&[huge], &grows, &shares(3, &grows)), "huge. x^");
 }
 
 #[test]
@@ -166,6 +167,16 @@ fn who_has_just_begun_to_wait_does_not_begin_small_while_others_come_back() {
 }
 
 #[test]
+fn a_job_waits_a_moment_for_those_who_have_its_state_though_others_are_free() {
+    let fresh = Waiting { waited: Duration::ZERO, has_state_coming_back: true, ..waiting("a", 0, 1, 2) };
+    let mut there = shares(4, &[]);
+    there.returning.set(Device::Cpu, 1);
+    assert_eq!(decided(&[fresh.clone(), waiting("b", 0, 2, 2)], &[], &there), "b+2 a.");
+    let not_fresh = Waiting { waited: Policy::default().reconnect, ..fresh };
+    assert_eq!(decided(&[not_fresh], &[], &there), "a+2");
+}
+
+#[test]
 fn nobody_begins_small_while_a_coordinator_is_young() {
     let begins = |free: u32| {
         let job = [waiting("a", 0, 1, 4)];
@@ -180,7 +191,7 @@ fn the_most_important_job_grows_first_and_one_at_a_time() {
     let a = Running { max: 8, ..running("a", 0, 1, 2, 1) };
     let b = Running { max: 8, ..running("b", 1, 2, 2, 1) };
     let jobs = [a, b];
-    assert_eq!(decided(&[], &jobs, &shares(12, &jobs)), "b-");
+    assert_eq!(decided(&[], &jobs, &shares(12, &jobs)), "b^");
     assert_eq!(decided(&[], &jobs[..1], &shares(0, &jobs)), "");
     let young = [Running { age: Duration::ZERO, ..jobs[0].clone() }];
     assert_eq!(decided(&[], &young, &shares(3, &young)), "");

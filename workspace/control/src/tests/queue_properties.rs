@@ -21,6 +21,7 @@ fn any_waiting() -> impl Strategy<Value = Waiting> {
             max: min + more,
             kinds: KINDS[kinds],
             waited: Duration::from_secs(seconds),
+            has_state_coming_back: false,
         }
     })
 }
@@ -87,7 +88,7 @@ proptest! {
                     prop_assert!(!reason.is_empty());
                     decided.push(job);
                 }
-                Decision::Stop { job, .. } => {
+                Decision::Stop { job, .. } | Decision::Grow { job, .. } => {
                     prop_assert!(running.iter().any(|running| running.job == *job && running.stoppable));
                     decided.push(job);
                 }

@@ -105,6 +105,7 @@ fn a_running_job_grows_when_its_size_has_settled() {
     assert_eq!(world.attempt("a").ending, None);
     world.pass(SECOND, &[]);
     assert_eq!(world.attempt("a").ending.as_ref().unwrap().reason, "growing from 1 to 2 workers");
+    assert_eq!(world.told("w1"), [stop_and_keep()], "w1 tells w2 all it knows");
     world.say("w1", trained(true));
     assert_eq!(world.members("a"), ["w1", "w2"]);
 }

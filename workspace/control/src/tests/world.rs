@@ -242,3 +242,7 @@ pub(super) fn part(step: u64) -> FromWorker {
 pub(super) fn stop() -> Order {
     Order::StopAfterStep { checkpoint: true }
 }
+
+pub(super) fn stop_and_keep() -> Order {
+    Order::StopAfterStep { checkpoint: false }
+}

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use twinspire_control::{Command, Device, Event, Job, Notice, Phase, State, Wish};
+use twinspire_control::{Command, Device, Event, Job, Notice, Phase, State, Wish, Worker};
 
 use crate::world::World;
 
@@ -26,8 +26,10 @@ struct Waiting<'a> {
     job: &'a Job,
     min: u32,
     kinds: &'static [Device],
-    /// It waits a moment for more workers.
+    /// It waits a moment for more workers, or for those who have its state.
     gathers: bool,
+    /// What it holds meanwhile.
+    gathered: Option<(Device, u32)>,
     /// It is out of patience, and these are the only workers that will do: they are held for it.
     holds: Option<Device>,
 }
@@ -71,11 +73,18 @@ impl World {
             let (min, max) = stage.workers(job.request.min_workers, job.request.max_workers);
             let kinds = job.request.device.kinds(stage);
             let some = kinds.iter().any(|kind| (min..max).contains(&of(free, *kind)));
-            let gathers = some && (is_young || now.since(job.since) < reconnect);
+            let keeps = |worker: &Worker| {
+                let of_it = worker.last.as_ref().is_some_and(|last| last.job == *job.name());
+                of_it && worker.serves() && worker.returning && worker.cut_off.is_none()
+            };
+            let has_state_coming_back = state.workers().any(|(_, worker)| keeps(worker));
+            let gathers = (some || has_state_coming_back) && (is_young || now.since(job.since) < reconnect);
             let enough: Vec<Device> = kinds.iter().copied().filter(|kind| of(all, *kind) >= min).collect();
             let patient = now.since(job.since) > self.climate.policy.patience;
-            let holds = enough.first().copied().filter(|_| patient && enough.len() == 1);
-            Waiting { job, min, kinds, gathers, holds }
+            let holds = enough.first().copied().filter(|_| patient && !gathers && enough.len() == 1);
+            let begins_on = kinds.iter().copied().find(|kind| of(free, *kind) >= min);
+            let gathered = begins_on.filter(|_| gathers).map(|kind| (kind, max));
+            Waiting { job, min, kinds, gathers, gathered, holds }
         });
         waiting.collect()
     }
@@ -97,12 +106,15 @@ fn check_nobody_waits_in_vain(waiting: &[Waiting<'_>], free: &Counts, all: &Coun
 
 /// H: what a job begins with, and what is left, could not have served one before it.
 fn check_nobody_was_passed_over(waiting: &[Waiting<'_>], begun: &Job, kind: Device, given: u32) {
-    for Waiting { job, min, kinds, gathers, holds } in
+    let mut given = given;
+    for Waiting { job, min, kinds, gathers, gathered, holds } in
         waiting.iter().filter(|one| one.job.rank() < begun.rank())
     {
         let could = kinds.contains(&kind) && given >= *min;
         let (name, before) = (begun.name(), job.name());
         assert!(*holds != Some(kind), "H: {name} began with {given} that were held for {before}");
         assert!(!could || *gathers, "H: {name} began with {given} that {before} could have had");
+        // What one before both holds is for neither.
+        given = given.saturating_sub(gathered.filter(|(held, _)| *held == kind).map_or(0, |(_, most)| most));
     }
 }

@@ -1,0 +1,13 @@
+// Stand-in for Gloo's header: only what the shim calls. See shim/README.md.
+#pragma once
+#include <string>
+
+#include <gloo/transport/pair.h>
+
+namespace gloo::transport::tcp {
+// Its first base, so both have one address.
+class Pair : public ::gloo::transport::Pair {
+ public:
+  void signalExceptionExternal(const std::string& message);
+};
+} // namespace gloo::transport::tcp
