@@ -44,6 +44,7 @@ fn request(name: String, min: u32, max: u32) -> Request {
         plan: vec![Stage::Train],
         generation: Generation(0),
         checkpoint: None,
+        chaos: false,
         timeouts: Timeouts {
             heartbeat: Duration::from_secs(2),
             lost: Duration::from_secs(9),

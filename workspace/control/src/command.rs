@@ -3,8 +3,8 @@
 use std::{ops::Range, time::Duration};
 
 use crate::{
-    Failure, Generation, Job, JobName, Phase, Pool, Progress, Rank, Refusal, Session, Stage, Started,
-    TaskResult, Time, Validated, WorkerName,
+    Failure, Fault, Generation, Interruption, Job, JobName, Phase, Pool, Progress, Rank, Refusal, Session,
+    Stage, Started, TaskResult, Time, Validated, WorkerName,
 };
 
 /// Something the shell carries out. Commands are carried out in the order given: what is recorded
@@ -80,6 +80,8 @@ pub enum Order {
     },
     /// The task is given up: end it at once, and say when you are idle.
     Abort,
+    /// Suffer a fault.
+    Suffer(Fault),
     /// End the process.
     Shutdown,
 }
@@ -156,6 +158,22 @@ pub enum Notice {
         of: u32,
         /// Pause before.
         after: Duration,
+    },
+    /// Somebody has it suffer a fault.
+    Injected {
+        /// Where, unless it is the coordinator.
+        worker: Option<WorkerName>,
+        /// Which.
+        fault: Fault,
+    },
+    /// Training goes on: a step is committed again.
+    WentOn {
+        /// What kept it from going on.
+        interruption: Interruption,
+        /// How long ago that began.
+        after: Duration,
+        /// The step.
+        step: u64,
     },
     /// Training stops at the next step boundary.
     Stopping {

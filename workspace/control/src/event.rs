@@ -1,6 +1,8 @@
 //! What the core is told.
 
-use crate::{Device, Failure, Generation, Incarnation, JobName, Request, Session, Split, Stage, WorkerName};
+use crate::{
+    Device, Failure, Fault, Generation, Incarnation, JobName, Request, Session, Split, Stage, WorkerName,
+};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,8 @@ pub enum Verb {
     Drain(WorkerName),
     /// Give a drained worker tasks again.
     Undrain(WorkerName),
+    /// Have a job suffer a fault, at one of its workers or, without one, at the coordinator.
+    Inject(JobName, Option<WorkerName>, Fault),
 }
 
 /// Who a worker is.

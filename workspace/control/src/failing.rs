@@ -1,7 +1,7 @@
 //! What becomes of a job whose task fails.
 
 use crate::{
-    Failure, FailureKind, JobName, Notice, Phase, Rank, State, Time, Wish, WorkerName,
+    Failure, FailureKind, Interruption, JobName, Notice, Phase, Rank, Stage, State, Time, Wish, WorkerName,
     failure::{MAX_RETRIES, Remedy, remedy},
     state::Outcome,
 };
@@ -68,6 +68,9 @@ impl State {
         let Some(job) = self.jobs.get_mut(name) else { return };
         if job.wish != Wish::Run {
             return self.rest(name, String::new(), now, out);
+        }
+        if job.remaining.front().is_some_and(|stage| *stage == Stage::Train) {
+            job.interrupted.get_or_insert((Interruption::Fault, now));
         }
         match remedy(failure.kind, job.retries) {
             Remedy::Fail => {

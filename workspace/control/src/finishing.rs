@@ -1,6 +1,6 @@
 //! What becomes of a job whose stage is finished, or whose workers have let go of it.
 
-use crate::{JobName, Notice, Phase, Rank, State, TaskResult, Time, Wish, state::Outcome};
+use crate::{Interruption, JobName, Notice, Phase, Rank, State, TaskResult, Time, Wish, state::Outcome};
 
 impl State {
     /// A stage is finished when all its ranks are; rank 0's result is the stage's.
@@ -18,7 +18,11 @@ impl State {
             job.dataset_uri = Some(dataset_uri.clone());
         }
         let mut before = None;
+        if stopped && job.wish == Wish::Run {
+            job.interrupted.get_or_insert((Interruption::Change, now));
+        }
         if !stopped {
+            job.interrupted = None;
             job.retries = 0;
             job.remaining.pop_front();
             before = job.returns_to.take();
@@ -54,6 +58,9 @@ impl State {
             (Wish::Cancel, None) => (Phase::Cancelled, format!("cancelled; {checkpoint}")),
             (Wish::Pause, None) => (Phase::Paused, format!("paused; {checkpoint}")),
         };
+        if phase != Phase::Pending {
+            job.interrupted = None;
+        }
         self.unsettled = true;
         out.changed.insert(name.clone());
         self.enter(name, phase, reason, now, out);

@@ -31,6 +31,19 @@ pub struct Request {
     pub checkpoint: Option<u64>,
     /// Time-outs.
     pub timeouts: Timeouts,
+    /// Its workers may be made to fail on purpose.
+    #[serde(default)]
+    pub chaos: bool,
+}
+
+/// What keeps training from going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interruption {
+    /// Something failed.
+    Fault,
+    /// Its company changes: workers join, or leave in good order.
+    Change,
 }
 
 /// What whoever has the say over a job wants of it.
@@ -79,6 +92,9 @@ pub struct Job {
     pub retries: u32,
     /// The task under way.
     pub attempt: Option<Attempt>,
+    /// Training was under way and is not any more: why, and since when.
+    #[serde(default)]
+    pub interrupted: Option<(Interruption, Time)>,
     /// Not to be tried again before then.
     #[serde(skip)]
     pub not_before: Option<Time>,
@@ -103,6 +119,7 @@ impl Job {
             reached: 0,
             retries: 0,
             attempt: None,
+            interrupted: None,
             not_before: None,
             returns_to: None,
             request,

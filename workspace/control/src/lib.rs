@@ -50,6 +50,7 @@ mod crew;
 mod event;
 mod failing;
 mod failure;
+mod fault;
 mod finishing;
 mod ids;
 mod job;
@@ -77,8 +78,9 @@ pub use event::{
     Verb,
 };
 pub use failure::{Failure, FailureKind};
+pub use fault::Fault;
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};
-pub use job::{Job, Request, Wish};
+pub use job::{Interruption, Job, Request, Wish};
 pub use lanes::{deal, share};
 pub use policy::{Limits, Policy, Timeouts};
 pub use refusal::{CODES, Refusal};

@@ -43,7 +43,16 @@ impl State {
         let Some(attempt) = state.attempt.as_mut() else { return };
         match what {
             FromWorker::Heartbeat | FromWorker::Leaving => {}
-            FromWorker::Progress(progress) => out.tell(job, Notice::Progress(progress)),
+            FromWorker::Progress(progress) => {
+                let step = progress.training.map(|training| training.step);
+                out.tell(job, Notice::Progress(progress));
+                if let Some(step) = step
+                    && let Some((interruption, since)) = state.interrupted.take()
+                {
+                    out.changed.insert(job.clone());
+                    out.tell(job, Notice::WentOn { interruption, after: now.since(since), step });
+                }
+            }
             FromWorker::Validated(validated) => out.tell(job, Notice::Validated(validated)),
             FromWorker::Started(started) => {
                 let Started { step, kept, .. } = started;

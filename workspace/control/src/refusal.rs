@@ -29,6 +29,19 @@ pub enum Refusal {
     /// There are no towers to measure or write yet.
     #[error("{0} has no checkpoint yet; wait for its first one")]
     NoCheckpoint(JobName),
+    /// Nobody said that the job may be made to suffer.
+    #[error(
+        "{0} does not allow that: only a job submitted with `chaos: true` is made to fail on purpose (--set chaos=true)"
+    )]
+    NoChaos(JobName),
+    /// The worker has no part in the job.
+    #[error("{worker} does not work for {job} at the moment; `status {job}` shows who does")]
+    NotAtIt {
+        /// The job.
+        job: JobName,
+        /// The worker.
+        worker: WorkerName,
+    },
     /// The pool has as many jobs as it takes.
     #[error(
         "{job} is not taken on: there are {there} jobs that are not over, and this coordinator takes {limit} (--max-jobs); wait for one of them, `cancel` one, or raise the limit"
@@ -66,6 +79,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW5305", "The job has no checkpoint to work from yet."),
     ("TW5306", "The coordinator has as many jobs as it takes (`--max-jobs`)."),
     ("TW5307", "The job asks for more workers than the coordinator gives one (`--max-workers-per-job`)."),
+    ("TW5308", "The job was not submitted with `chaos: true`, so nothing is made to fail on purpose."),
+    ("TW5309", "The worker has no part in the job at the moment."),
 ];
 
 impl Refusal {
@@ -79,6 +94,8 @@ impl Refusal {
             Refusal::NoCheckpoint(_) => "TW5305",
             Refusal::TooManyJobs { .. } => "TW5306",
             Refusal::TooManyWorkers { .. } => "TW5307",
+            Refusal::NoChaos(_) => "TW5308",
+            Refusal::NotAtIt { .. } => "TW5309",
         }
     }
 }

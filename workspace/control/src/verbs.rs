@@ -18,6 +18,7 @@ impl State {
             Verb::Also(job, stage) => self.also(&job, stage, now, out),
             Verb::Drain(worker) => self.drain(worker, out),
             Verb::Undrain(worker) => self.undrain(&worker, out),
+            Verb::Inject(job, worker, fault) => self.inject(&job, worker, fault, out),
         };
         self.unsettled = true;
         self.explain = true;

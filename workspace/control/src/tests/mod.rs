@@ -4,6 +4,7 @@ mod checkpoints;
 mod coordinators;
 mod draining;
 mod failing;
+mod faults;
 mod finishing;
 mod leaving;
 mod membership;

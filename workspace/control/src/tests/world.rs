@@ -38,6 +38,7 @@ pub(super) fn job(name: &str, min: u32, max: u32) -> Request {
         plan: vec![TRAIN, EVALUATE],
         generation: Generation(0),
         checkpoint: None,
+        chaos: false,
         timeouts: Timeouts {
             heartbeat: Duration::from_secs(1),
             lost: Duration::from_secs(3),

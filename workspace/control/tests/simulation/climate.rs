@@ -128,6 +128,7 @@ impl Climate {
             plan: stages[first..=rng.random_range(1..stages.len())].to_vec(),
             generation: Generation(if rng.random_bool(0.8) { 0 } else { rng.random_range(0..50) }),
             checkpoint: None,
+            chaos: false,
             timeouts: self.timeouts,
         }
     }

@@ -65,7 +65,7 @@ impl Ledger {
     /// Whatever is asked of a job may change it, even when it is over.
     pub(crate) fn asked(&mut self, verb: &Verb) {
         match verb {
-            Verb::Submit(_) | Verb::Drain(_) | Verb::Undrain(_) => {}
+            Verb::Submit(_) | Verb::Drain(_) | Verb::Undrain(_) | Verb::Inject(..) => {}
             Verb::Cancel(job)
             | Verb::Pause(job)
             | Verb::Resume(job)
