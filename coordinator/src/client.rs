@@ -7,7 +7,7 @@ use std::time::Duration;
 use tonic::{Code, Status, transport::Channel};
 use twinspire_proto::{CODE_KEY, v1::jobs_client::JobsClient};
 
-pub(crate) use lasting::Lasting;
+pub(crate) use lasting::{Lasting, may_pass};
 
 use crate::ControlError;
 

@@ -145,6 +145,9 @@ pub enum ControlError {
         /// The option.
         option: &'static str,
     },
+    /// A coordinator that nobody would start again.
+    #[error("a local run has one coordinator, which nobody starts again: leave kill-coordinator out, or try it with a job of `coordinator serve`")]
+    OnlyCoordinator,
     /// A service did what was asked for, and what came of it is not to be had.
     #[error("{job}: {what} is done, but the coordinator that knows what came of it has changed; ask again")]
     LostResult {
@@ -209,6 +212,7 @@ pub const CODES: &[(&str, &str)] = &[
         "What a coordinator was asked for is done, and the result is not to be had from the present one.",
     ),
     ("TW5020", "A live view was asked for where there is no terminal, or none that can be used."),
+    ("TW5021", "A local run has one coordinator: it is not killed on purpose."),
 ];
 
 impl ControlError {
@@ -236,6 +240,7 @@ impl ControlError {
             ControlError::TooManyWorkers { .. } => "TW5011",
             ControlError::NotOfService { .. } => "TW5018",
             ControlError::LostResult { .. } => "TW5019",
+            ControlError::OnlyCoordinator => "TW5021",
             ControlError::NoTerminal { .. } | ControlError::Terminal { .. } => "TW5020",
         }
     }
@@ -249,6 +254,7 @@ impl ControlError {
             | ControlError::Refused(_)
             | ControlError::BadJob { .. }
             | ControlError::NotOfService { .. }
+            | ControlError::OnlyCoordinator
             | ControlError::NoTerminal { .. }
             | ControlError::Relative { .. } => true,
             ControlError::Storage(error) => error.is_user_mistake(),

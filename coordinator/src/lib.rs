@@ -13,6 +13,7 @@
 // They panic when nobody reads: results go through `cli::out`, notes through `display::note`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod chaos;
 pub mod cli;
 mod client;
 pub mod display;

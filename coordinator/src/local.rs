@@ -1,6 +1,7 @@
 //! A job run from this process, from its spec to its results: the service, with one job and worker
 //! processes of its own.
 
+mod address;
 mod workers;
 
 use std::time::Duration;
@@ -10,7 +11,8 @@ use twinspire_control::{
 };
 use twinspire_job::JobSpec;
 
-use self::workers::Workers;
+pub(crate) use self::address::address;
+use self::{address::Address, workers::Workers};
 use crate::{
     ControlError,
     display::Screen,
@@ -21,7 +23,10 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Between two looks at which workers are registered.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A worker that was started again has its place again so soon: it is the last that is going to come.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// What to do with a job.
 pub(crate) struct Run<'a> {
@@ -74,7 +79,7 @@ impl Run<'_> {
         let mut notices = handle.board().listen();
         let submission = Submission::new(spec.clone(), String::new(), 0, generation, checkpoint);
         let request = Request {
-            min_workers: workers,
+            min_workers: fewest(spec, workers),
             max_workers: workers,
             // There are no others to wait for: they say themselves what they lack.
             device: DeviceWish::Auto,
@@ -84,6 +89,7 @@ impl Run<'_> {
         let job = request.name.clone();
         handle.submit(Submission { request, ..submission }).await??;
         let mut processes = Workers::start(&places, &url, workers)?;
+        let _found = Address::write(&places, &url)?;
 
         let mut results = Vec::new();
         let mut interrupts = 0;
@@ -173,7 +179,15 @@ async fn pause(handle: &Handle, job: &JobName, screen: &Screen) -> Result<(), Co
 
 /// One machine, one job: nobody to be patient with.
 fn policy() -> Policy {
-    Policy { idle_heartbeat: Duration::from_millis(500), ..Policy::default() }
+    Policy { idle_heartbeat: Duration::from_millis(500), settle: SETTLE, ..Policy::default() }
+}
+
+/// The fewest workers that train: as many as there are, unless the job says that fewer will do.
+fn fewest(spec: &JobSpec, workers: u32) -> u32 {
+    match spec.workers.min() < spec.workers.max() {
+        true => spec.workers.min().clamp(1, workers),
+        false => workers,
+    }
 }
 
 fn outcome(view: &View) -> Option<Outcome> {

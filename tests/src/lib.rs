@@ -42,5 +42,5 @@ pub use place::Place;
 pub use process::{Ended, Process};
 pub use programs::{Program, closed_pipe, program};
 pub use service::Service;
-pub use state::{Difference, StateTensors};
+pub use state::StateTensors;
 pub use wait::{DEADLINE, one_at_a_time, until};

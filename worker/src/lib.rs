@@ -12,6 +12,7 @@
 //! - [`task`]: one leased task on a thread of its own, and its link back to the session.
 //! - [`prepare`], [`train`], [`evaluate`], [`export`]: the kinds of tasks.
 //! - [`model`]: what the last three begin with: dataset, towers, checkpoint.
+//! - [`suffer`]: faults on purpose.
 //! - [`job_log`]: what is logged during a task, kept with its job.
 
 mod device;
@@ -26,6 +27,7 @@ mod process;
 mod report;
 mod session;
 mod signals;
+mod suffer;
 mod task;
 mod train;
 mod voice;

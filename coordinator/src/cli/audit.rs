@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 use twinspire_checkpoint::{CheckpointStore, Retention};
 use twinspire_dataset::{Dataset, Plan, PlanSettings, audit};
+use twinspire_job::JobSpec;
 use twinspire_storage::Location;
 
 use super::{
@@ -40,19 +41,7 @@ pub(crate) struct Audit {
 impl Audit {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let spec = self.job.spec().await?;
-        let places = Places::of(&spec);
-        let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
-        let newest = checkpoints.latest_whole().await?;
-        let Some(newest) = newest else {
-            let message = format!("{} has no checkpoint, so no step of it is committed yet", spec.name);
-            return Err(CliError::new(1, "TW5009", message));
-        };
-        // The dataset is named by its fingerprint, which the checkpoint knows.
-        let dataset = Location::parse(&places.datasets)?.join(&newest.dataset_fingerprint);
-        let dataset = Dataset::open(dataset).await?;
-        let plan = Plan::new(dataset.manifest(), PlanSettings::of(&spec))?;
-        let records = audit::Audit::load(&Location::parse(&places.run)?).await?;
-        let report = records.check(&plan, newest.step.0);
+        let report = check(&spec).await?;
         match self.output {
             Format::Text | Format::Wide => {
                 out::line(format_args!("{} after {} committed steps:", spec.name, number(report.steps)))?;
@@ -66,6 +55,22 @@ impl Audit {
         }
         Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
+}
+
+/// Holds the records of a job's training against its dataset.
+pub(super) async fn check(spec: &JobSpec) -> Result<audit::AuditReport, CliError> {
+    let places = Places::of(spec);
+    let checkpoints = CheckpointStore::new(Location::parse(&places.checkpoints)?, Retention::default());
+    let Some(newest) = checkpoints.latest_whole().await? else {
+        let message = format!("{} has no checkpoint, so no step of it is committed yet", spec.name);
+        return Err(CliError::new(1, "TW5009", message));
+    };
+    // The dataset is named by its fingerprint, which the checkpoint knows.
+    let dataset = Location::parse(&places.datasets)?.join(&newest.dataset_fingerprint);
+    let dataset = Dataset::open(dataset).await?;
+    let plan = Plan::new(dataset.manifest(), PlanSettings::of(spec))?;
+    let records = audit::Audit::load(&Location::parse(&places.run)?).await?;
+    Ok(records.check(&plan, newest.step.0))
 }
 
 fn table(report: &audit::AuditReport) -> comfy_table::Table {

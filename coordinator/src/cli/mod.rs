@@ -8,6 +8,7 @@
 //! | 130 | stopped by Ctrl-C or SIGTERM; the same command again goes on |
 
 mod audit;
+mod chaos;
 mod checkpoints;
 mod dataset;
 mod evaluate;
@@ -128,6 +129,8 @@ enum Verb {
     Drain(pool::Drain),
     /// Give drained workers tasks again.
     Undrain(pool::Drain),
+    /// Make parts of a running job fail, and report what that cost it.
+    Chaos(chaos::Chaos),
     /// Write shell completions: `coordinator completions bash > /etc/bash_completion.d/coordinator`.
     Completions {
         /// The shell.
@@ -188,6 +191,7 @@ async fn run(verb: Verb) -> Result<ExitCode, CliError> {
         Verb::Workers(verb) => verb.run().await,
         Verb::Drain(verb) => verb.run(true).await,
         Verb::Undrain(verb) => verb.run(false).await,
+        Verb::Chaos(verb) => verb.run().await,
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "coordinator", &mut script);

@@ -95,36 +95,43 @@ impl JobArgs {
         if self.is_file() {
             return FileArgs { file: self.job.clone(), set: self.set.clone() }.read();
         }
-        let runs = Path::new(&self.runs);
-        let recorded = runs.join(&self.job).join("job.json");
-        if !recorded.is_file() {
-            return Err(self.no_such_job(runs).into());
-        }
-        // JSON is YAML: the recorded job is a job file.
-        let recorded = recorded.to_string_lossy().into_owned();
-        let mut spec = FileArgs { file: recorded, set: self.set.clone() }.read()?;
-        if !spec.runs.contains("://") {
-            // It may have been run from another directory.
-            spec.runs.clone_from(&self.runs);
-        }
-        Ok(spec)
+        as_recorded(&self.runs, &self.job, self.set.clone())
     }
+}
 
-    fn no_such_job(&self, runs: &Path) -> ControlError {
-        let mut jobs: Vec<String> = std::fs::read_dir(runs)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|entry| entry.path().join("job.json").is_file())
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        jobs.sort();
-        let known = match jobs.is_empty() {
-            true => String::new(),
-            false => format!(" (there are {})", jobs.join(", ")),
-        };
-        ControlError::NoJob { job: self.job.clone(), runs: self.runs.clone(), known }
+/// The job of this name as it was run here.
+pub(crate) fn recorded(runs: &str, job: &str) -> Result<JobSpec, CliError> {
+    as_recorded(runs, job, Vec::new())
+}
+
+fn as_recorded(runs: &str, job: &str, set: Vec<Override>) -> Result<JobSpec, CliError> {
+    let recorded = Path::new(runs).join(job).join("job.json");
+    if !recorded.is_file() {
+        return Err(no_such_job(runs, job).into());
     }
+    // JSON is YAML: the recorded job is a job file.
+    let mut spec = FileArgs { file: recorded.to_string_lossy().into_owned(), set }.read()?;
+    if !spec.runs.contains("://") {
+        // It may have been run from another directory.
+        spec.runs = runs.to_owned();
+    }
+    Ok(spec)
+}
+
+fn no_such_job(runs: &str, job: &str) -> ControlError {
+    let mut jobs: Vec<String> = std::fs::read_dir(runs)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().join("job.json").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    jobs.sort();
+    let known = match jobs.is_empty() {
+        true => String::new(),
+        false => format!(" (there are {})", jobs.join(", ")),
+    };
+    ControlError::NoJob { job: job.to_owned(), runs: runs.to_owned(), known }
 }
 
 /// Writes the job as it runs, for the verbs that are given its name.

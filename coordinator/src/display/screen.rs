@@ -100,6 +100,13 @@ impl Screen {
                 };
                 self.say(&format!("trying again{pause} (retry {retry} of {of} without progress)"));
             }
+            Notice::Injected { worker, fault } => match worker {
+                Some(worker) => self.say(&format!("on purpose: {worker}: {fault}")),
+                None => self.say(&format!("on purpose: {fault}")),
+            },
+            Notice::WentOn { after, step, .. } => {
+                tracing::info!(step, seconds = after.as_secs_f64(), "training goes on");
+            }
             Notice::Assigned { .. } | Notice::Stopping { .. } => {}
             Notice::Done(result) => {
                 self.told = None;

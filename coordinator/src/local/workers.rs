@@ -19,7 +19,7 @@ const MOST_EXITS: u32 = 4;
 
 /// How often in a row a worker that has registered may be missing before its process counts as
 /// frozen: one whose connection broke is back by then.
-const MOST_ABSENCES: u32 = 2;
+const MOST_ABSENCES: u32 = 3;
 
 /// How long all workers may take to register. Starting one takes a second or two; a loaded machine
 /// may take long over libtorch.

@@ -7,11 +7,11 @@ use std::{pin::Pin, time::Duration};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
-use twinspire_control::{Answer, JobName, Split, Stage, Verb};
+use twinspire_control::{Answer, Fault, JobName, Split, Stage, Verb};
 use twinspire_proto::v1::{self, jobs_server::Jobs};
 use twinspire_storage::Location;
 
-use super::{Handle, Places, View, logs::LogReader};
+use super::{Handle, Places, View, convert, logs::LogReader};
 use crate::{ControlError, submit};
 
 /// Between two looks at storage for new log lines.
@@ -19,6 +19,9 @@ const LOGS_EVERY: Duration = Duration::from_secs(1);
 
 /// Between two updates of a watched job.
 const UPDATE_EVERY: Duration = Duration::from_millis(200);
+
+/// Until a coordinator that is to be killed has answered whoever wants that.
+const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// Messages a client of a stream may be behind.
 const BEHIND: usize = 64;
@@ -28,7 +31,7 @@ type Streamed<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// Answers people.
 pub(super) struct Api {
     handle: Handle,
-    /// Where jobs that do not say otherwise keep their things.
+    /// Where jobs that do not say otherwise keep their things; `None` = there is one job, which says so.
     runs: Option<String>,
 }
 
@@ -152,6 +155,34 @@ impl Jobs for Api {
         self.change(Verb::Also(name.into(), Stage::Export { step })).await
     }
 
+    async fn inject(
+        &self,
+        request: Request<v1::InjectRequest>,
+    ) -> Result<Response<v1::InjectResponse>, Status> {
+        let request = request.into_inner();
+        let fault = convert::fault(&request);
+        let fault = fault.ok_or_else(|| Status::invalid_argument("a fault this version does not know"))?;
+        let kills_this = fault == Fault::KillCoordinator;
+        if kills_this && self.runs.is_none() {
+            return Err(ControlError::OnlyCoordinator.into());
+        }
+        let worker = (!kills_this).then(|| request.worker.as_str().into());
+        let name = JobName::from(request.name);
+        self.handle.ask(Verb::Inject(name.clone(), worker, fault)).await?.map_err(ControlError::from)?;
+        let events = self.handle.board().events(&name, 0).unwrap_or_default();
+        let event = events.into_iter().rev().find(|event| event.kind == convert::FAULT);
+        let (sequence, at_ms) = event.map_or((0, 0), |event| (event.sequence, event.at.0));
+        if kills_this {
+            tokio::spawn(async {
+                tokio::time::sleep(LAST_WORDS).await;
+                if let Err(why) = twinspire_processes::kill_this_process() {
+                    tracing::error!(%why, "the coordinator could not kill itself");
+                }
+            });
+        }
+        Ok(Response::new(v1::InjectResponse { sequence, at_ms }))
+    }
+
     async fn losses(
         &self,
         request: Request<v1::LossesRequest>,
@@ -185,6 +216,7 @@ impl Jobs for Api {
                         at_ms: event.at.0,
                         kind: event.kind,
                         message: event.message,
+                        took_ms: event.took_ms,
                     };
                     if sender.send(Ok(event)).await.is_err() {
                         return;

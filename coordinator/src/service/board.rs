@@ -28,6 +28,9 @@ pub struct Happening {
     pub kind: String,
     /// In words.
     pub message: String,
+    /// How long it took, of what takes time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
 }
 
 /// A job, as people see it.
@@ -222,7 +225,11 @@ impl Board {
             entry.take_in(&notice, now);
             let (kind, message) = super::convert::in_words(&notice).filter(|_| !again)?;
             let sequence = entry.happened.back().map_or(0, |last| last.sequence) + 1;
-            let happening = Happening { sequence, at: now, kind: kind.to_owned(), message };
+            let took_ms = match &notice {
+                Notice::WentOn { after, .. } => Some(after.as_millis() as u64),
+                _ => None,
+            };
+            let happening = Happening { sequence, at: now, kind: kind.to_owned(), message, took_ms };
             entry.happened.push_back(happening.clone());
             if entry.happened.len() > EVENTS {
                 entry.happened.pop_front();

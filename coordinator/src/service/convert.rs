@@ -1,9 +1,9 @@
 //! Between the protocol's types and the core's, and words for people.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use twinspire_control::{
-    Assignment, Device, DeviceWish, Failure, FailureKind, FromWorker, Incarnation, JobName, Membership,
+    Assignment, Device, DeviceWish, Failure, FailureKind, Fault, FromWorker, Incarnation, Interruption, JobName, Membership,
     Notice, Order, Progress, Registration, Spent, Split, Stage, Started, TaskResult, Training, Validated,
 };
 use twinspire_job::JobSpec;
@@ -141,7 +141,30 @@ pub(super) fn to_worker(
             Body::CommitCheckpoint(v1::CommitCheckpoint { step, part_json: parts })
         }
         Order::Abort => Body::Abort(v1::Abort {}),
+        Order::Suffer(fault) => Body::Suffer(suffer(fault)),
         Order::Shutdown => Body::Shutdown(v1::Shutdown {}),
+    })
+}
+
+fn suffer(fault: Fault) -> v1::Suffer {
+    let (fault, span) = match fault {
+        Fault::KillWorker => (v1::Fault::KillWorker, Duration::ZERO),
+        Fault::PauseWorker(span) => (v1::Fault::PauseWorker, span),
+        Fault::FailStorage(span) => (v1::Fault::FailStorage, span),
+        Fault::KillCoordinator => (v1::Fault::KillCoordinator, Duration::ZERO),
+    };
+    v1::Suffer { fault: fault.into(), span_ms: span.as_millis() as u64 }
+}
+
+/// A fault that is asked for; `None` for one this version does not know.
+pub(super) fn fault(request: &v1::InjectRequest) -> Option<Fault> {
+    let span = Duration::from_millis(request.span_ms);
+    Some(match request.fault() {
+        v1::Fault::KillWorker => Fault::KillWorker,
+        v1::Fault::PauseWorker => Fault::PauseWorker(span),
+        v1::Fault::FailStorage => Fault::FailStorage(span),
+        v1::Fault::KillCoordinator => Fault::KillCoordinator,
+        v1::Fault::Unspecified => return None,
     })
 }
 
@@ -249,6 +272,9 @@ pub(super) fn failure(of: &Failure) -> v1::JobFailure {
     }
 }
 
+/// The kind of events that say that something was made to fail.
+pub(super) const FAULT: &str = "fault";
+
 /// A notice as an event of the job's history: its kind and what to say; `None` for what is no news.
 pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
     Some(match notice {
@@ -274,6 +300,18 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             let message =
                 format!("{} [{}]; retry {retry} of {of} in {after:?}", failure.message, failure.code);
             ("retrying", message)
+        }
+        Notice::Injected { worker, fault } => {
+            let place = worker.as_ref().map_or(String::new(), |worker| format!("{worker}: "));
+            (FAULT, format!("on purpose: {place}{fault}"))
+        }
+        Notice::WentOn { interruption, after, step } => {
+            let seconds = after.as_secs_f64();
+            let (kind, what) = match interruption {
+                Interruption::Fault => ("recovered", "the fault was noticed"),
+                Interruption::Change => ("regrouped", "the last one"),
+            };
+            (kind, format!("step {step} is done, {seconds:.1} s after {what}"))
         }
         Notice::Stopping { reason } => ("stopping", format!("stopping at the next step: {reason}")),
         Notice::Done(result) => ("done", done_in_words(result)),

@@ -87,6 +87,7 @@ impl Submission {
             generation: Generation(generation),
             checkpoint,
             timeouts: timeouts(spec.recovery_target.0),
+            chaos: spec.chaos,
         };
         Submission { spec: Arc::new(spec), request }
     }

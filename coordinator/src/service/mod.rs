@@ -32,6 +32,7 @@ pub use input::{Handle, Submission, WorkerView};
 pub(crate) use logs::newest_generation;
 pub use losses::LossPoint;
 pub use places::Places;
+pub(crate) use places::local_directory;
 pub use records::{Found, Records, Saved};
 pub use reports::ReportFile;
 pub(crate) use reports::ReportKeeper;

@@ -25,6 +25,7 @@ use twinspire_proto::v1::{
 use self::line::{Heard, Line};
 use crate::{
     job_log::JobLog,
+    suffer::suffer,
     task::{self, Running, Work},
     voice::{Present, Voice},
 };
@@ -221,10 +222,10 @@ impl Session {
             Order::Assign(assign) => self.take_on(generation, assign),
             order => match (&self.running, self.voice.present()) {
                 (Some(running), Some(task)) if task.part.generation == generation => {
-                    if let Order::Abort(_) = order {
-                        self.let_go(&task);
-                    } else {
-                        running.tell(order);
+                    match order {
+                        Order::Abort(_) => self.let_go(&task),
+                        Order::Suffer(fault) => suffer(fault),
+                        order => running.tell(order),
                     }
                 }
                 // Fencing.

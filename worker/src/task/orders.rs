@@ -70,7 +70,7 @@ impl Sender {
                 let _ = self.commits.send(Commit { step, parts: part_json });
             }
             Order::Abort(_) => self.abort(),
-            Order::Welcome(_) | Order::Assign(_) | Order::Shutdown(_) => {}
+            Order::Welcome(_) | Order::Assign(_) | Order::Suffer(_) | Order::Shutdown(_) => {}
         }
     }
 

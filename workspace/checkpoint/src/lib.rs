@@ -61,6 +61,7 @@
 #![forbid(unsafe_code)]
 
 mod collect;
+mod difference;
 mod error;
 mod ids;
 mod layout;
@@ -72,6 +73,7 @@ mod store;
 mod tensor;
 mod writer;
 
+pub use difference::{Difference, is_parameter};
 pub use error::{CODES, CheckpointError};
 pub use ids::{Generation, Step};
 pub use manifest::{FORMAT_VERSION, Manifest};

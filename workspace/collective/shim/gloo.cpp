@@ -9,13 +9,16 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Logging.h>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -46,14 +49,24 @@ class Breakable : public c10d::ProcessGroupGloo {
   }
 };
 
+// What the thread in an operation and the one that breaks it off share. One operation at a time.
+struct Wait {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool finished = false;
+  bool broken = false;
+};
+
 struct Group {
   c10::intrusive_ptr<Breakable> gloo;
   Milliseconds timeout;
+  std::shared_ptr<Wait> wait = std::make_shared<Wait>();
 };
 
 // Does not keep the group open.
 struct Breaker {
   c10::weak_intrusive_ptr<Breakable> gloo;
+  std::shared_ptr<Wait> wait;
 };
 
 // Runs `body`; what it throws becomes a message for the caller to free.
@@ -97,8 +110,30 @@ class Quiet {
   static inline int level = 0;
 };
 
-// Gloo's own time-out ends the work; waiting for it here needs no second one.
-void finish(const c10::intrusive_ptr<c10d::Work>& work) {
+constexpr Milliseconds kLocalWork(250);
+
+constexpr const char* kBrokenOff = "Connection broken off: this rank leaves the group";
+
+// Waits until the work has ended, which Gloo's own time-out sees to, or until it is broken off. Then Gloo's thread may
+// still sit in the operation until that time-out; its connections are closed, so nothing is written to its tensors any
+// more, and it keeps them alive.
+void finish(Group* group, const c10::intrusive_ptr<c10d::Work>& work) {
+  const auto wait = group->wait;
+  work->getFuture()->addCallback([wait](c10::ivalue::Future&) {
+    const std::lock_guard<std::mutex> lock(wait->mutex);
+    wait->finished = true;
+    wait->changed.notify_all();
+  });
+  {
+    std::unique_lock<std::mutex> lock(wait->mutex);
+    wait->changed.wait(lock, [&] { return wait->finished || wait->broken; });
+    if (wait->broken) {
+      // Gloo's thread may be adding up what has come; it is done with that in no time, and most often it wakes and ends.
+      wait->changed.wait_for(lock, kLocalWork, [&] { return wait->finished; });
+      throw std::runtime_error(kBrokenOff);
+    }
+    wait->finished = false;
+  }
   work->wait();
 }
 
@@ -164,19 +199,34 @@ void twinspire_group_set_timeout(Group* group, int64_t timeout_ms) {
 
 // Closes the connections: whoever still waits for this rank learns at once that it has gone.
 void twinspire_group_close(Group* group) {
-  delete group;
+  bool broken = false;
+  {
+    const std::lock_guard<std::mutex> lock(group->wait->mutex);
+    broken = group->wait->broken;
+  }
+  if (broken) {
+    // Its destructor waits for Gloo's thread; nobody else does.
+    std::thread([group] { delete group; }).detach();
+  } else {
+    delete group;
+  }
 }
 
 // What can break the group off while another thread is in an operation.
 Breaker* twinspire_group_breaker(Group* group) {
-  return new Breaker{c10::weak_intrusive_ptr<Breakable>(group->gloo)};
+  return new Breaker{c10::weak_intrusive_ptr<Breakable>(group->gloo), group->wait};
 }
 
 // A group that is closed already is left alone.
-char* twinspire_breaker_break_off(Breaker* breaker, const char* why) {
+char* twinspire_breaker_break_off(Breaker* breaker) {
   return guarded([&] {
     if (auto gloo = breaker->gloo.lock()) {
-      gloo->break_off(why);
+      {
+        const std::lock_guard<std::mutex> lock(breaker->wait->mutex);
+        breaker->wait->broken = true;
+        breaker->wait->changed.notify_all();
+      }
+      gloo->break_off(kBrokenOff);
     }
   });
 }
@@ -191,7 +241,7 @@ char* twinspire_all_reduce_sum(Group* group, at::Tensor* tensor) {
     options.reduceOp = c10d::ReduceOp::SUM;
     options.timeout = group->timeout;
     std::vector<at::Tensor> tensors{*tensor};
-    finish(group->gloo->allreduce(tensors, options));
+    finish(group, group->gloo->allreduce(tensors, options));
   });
 }
 
@@ -200,7 +250,7 @@ char* twinspire_all_gather(Group* group, at::Tensor* output, at::Tensor* input) 
   return guarded([&] {
     c10d::AllgatherOptions options;
     options.timeout = group->timeout;
-    finish(group->gloo->_allgather_base(*output, *input, options));
+    finish(group, group->gloo->_allgather_base(*output, *input, options));
   });
 }
 
@@ -218,7 +268,7 @@ char* twinspire_all_to_all(
     std::vector<int64_t> send(send_rows, send_rows + size);
     c10d::AllToAllOptions options;
     options.timeout = group->timeout;
-    finish(group->gloo->alltoall_base(*output, *input, receive, send, options));
+    finish(group, group->gloo->alltoall_base(*output, *input, receive, send, options));
   });
 }
 
@@ -228,7 +278,7 @@ char* twinspire_broadcast(Group* group, at::Tensor* tensor, int root) {
     options.rootRank = root;
     options.timeout = group->timeout;
     std::vector<at::Tensor> tensors{*tensor};
-    finish(group->gloo->broadcast(tensors, options));
+    finish(group, group->gloo->broadcast(tensors, options));
   });
 }
 
@@ -236,7 +286,7 @@ char* twinspire_barrier(Group* group) {
   return guarded([&] {
     c10d::BarrierOptions options;
     options.timeout = group->timeout;
-    finish(group->gloo->barrier(options));
+    finish(group, group->gloo->barrier(options));
   });
 }
 

@@ -180,6 +180,7 @@ mod tests {
         );
         assert_eq!(code("[/src/unbound_buffer.cc:81] Timed out waiting 1000ms for recv operation"), "TW4103");
         assert_eq!(code("Application timeout caused pair closure"), "TW4103");
+        assert_eq!(code("Connection broken off: this rank leaves the group"), "TW4104");
         assert_eq!(code("Invalid scalar type"), "TW4109");
     }
 

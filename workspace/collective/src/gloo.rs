@@ -31,15 +31,12 @@ impl Breaker {
     /// Fails the operation under way, if any, and every later one. A group that is closed already stays as it is.
     pub fn break_off(&self) {
         if let Some(raw) = &self.0
-            && let Err(why) = raw.break_off(BROKEN_OFF)
+            && let Err(why) = raw.break_off()
         {
             tracing::warn!(why, "the group could not be broken off: it ends with its time-out");
         }
     }
 }
-
-/// What an operation that was broken off says. "Connection" sorts it with lost peers.
-const BROKEN_OFF: &str = "Connection broken off: this rank leaves the group";
 
 enum Group {
     /// A group of one has nobody to talk to.

@@ -12,6 +12,7 @@
 //! - [`Devices`], [`seats`]: what this machine computes on, and so which workers it gets.
 //! - [`Supervisor`]: a process for each, started again when it ends before it should.
 //! - [`tail`]: the last a process wrote.
+//! - [`kill_this_process`], [`pause_this_process`]: faults on purpose.
 //! - [`Requests`]: Ctrl-C and SIGTERM, as whoever keeps children hears them.
 //!
 //! # What holds
@@ -31,6 +32,7 @@ mod log;
 mod requests;
 mod restarts;
 mod seats;
+mod suffer;
 mod supervisor;
 
 pub use child::Child;
@@ -42,4 +44,5 @@ pub use requests::{ONE_REQUEST, Requests};
 pub use restarts::RESTART;
 pub use rustix::process::Signal;
 pub use seats::{Seat, seats};
+pub use suffer::{kill_this_process, pause_this_process};
 pub use supervisor::Supervisor;

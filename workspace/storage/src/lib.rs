@@ -61,12 +61,14 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod faults;
 mod files;
 mod location;
 mod objects;
 mod s3;
 
 pub use error::{CODES, Operation, StorageError};
+pub use faults::fail_writes_for;
 pub use location::Location;
 pub use object_store::PutPayload;
 pub use objects::{Entry, Probe, Put};

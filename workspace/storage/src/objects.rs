@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutMode, PutPayload};
 
 use crate::error::{Operation, StorageError};
+use crate::faults;
 use crate::files::{self, Mode};
 use crate::location::{Kind, Location};
 
@@ -90,6 +91,7 @@ impl Location {
     /// Whatever can go wrong; then `name` is as it was.
     pub async fn put(&self, name: &str, content: impl Into<PutPayload>) -> Result<(), StorageError> {
         let (path, content) = (self.child(name), content.into());
+        faults::check(&self.uri_of(&path), Operation::Write)?;
         match self.kind() {
             Kind::Files => self.write_file(&path, content, Mode::Overwrite).await.map(|_| ()),
             Kind::S3 if content.content_length() > MULTIPART_ABOVE => self.put_in_parts(&path, content).await,
@@ -113,6 +115,7 @@ impl Location {
         content: impl Into<PutPayload>,
     ) -> Result<Put, StorageError> {
         let (path, content) = (self.child(name), content.into());
+        faults::check(&self.uri_of(&path), Operation::Write)?;
         if self.kind() == Kind::Files {
             return self.write_file(&path, content, Mode::Create).await;
         }
@@ -129,6 +132,7 @@ impl Location {
     /// Whatever else can go wrong.
     pub async fn delete(&self, name: &str) -> Result<(), StorageError> {
         let path = self.child(name);
+        faults::check(&self.uri_of(&path), Operation::Delete)?;
         match self.store().delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.error(&path, Operation::Delete, &error)),

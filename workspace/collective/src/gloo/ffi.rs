@@ -46,7 +46,7 @@ unsafe extern "C" {
     fn twinspire_group_set_timeout(group: *mut CGroup, timeout_ms: i64);
     fn twinspire_group_close(group: *mut CGroup);
     fn twinspire_group_breaker(group: *mut CGroup) -> *mut CBreaker;
-    fn twinspire_breaker_break_off(breaker: *mut CBreaker, why: *const c_char) -> *mut c_char;
+    fn twinspire_breaker_break_off(breaker: *mut CBreaker) -> *mut c_char;
     fn twinspire_breaker_free(breaker: *mut CBreaker);
     fn twinspire_all_reduce_sum(group: *mut CGroup, tensor: *mut C_tensor) -> *mut c_char;
     fn twinspire_all_gather(group: *mut CGroup, output: *mut C_tensor, input: *mut C_tensor) -> *mut c_char;
@@ -197,10 +197,9 @@ unsafe impl Send for RawBreaker {}
 unsafe impl Sync for RawBreaker {}
 
 impl RawBreaker {
-    pub(crate) fn break_off(&self, why: &str) -> Result<(), String> {
-        let why = c_string(why)?;
-        // SAFETY: both pointers are valid for the call.
-        check(unsafe { twinspire_breaker_break_off(self.0.as_ptr(), why.as_ptr()) })
+    pub(crate) fn break_off(&self) -> Result<(), String> {
+        // SAFETY: the pointer is valid for the call.
+        check(unsafe { twinspire_breaker_break_off(self.0.as_ptr()) })
     }
 }
 

@@ -53,6 +53,10 @@ pub struct JobSpec {
     /// How soon training must go on after a fault; every time-out is derived from it.
     #[serde(default = "defaults::recovery_target")]
     pub recovery_target: Span,
+    /// Whether `coordinator chaos` may make this job's workers, storage and coordinator fail, to see
+    /// that nothing is lost.
+    #[serde(default)]
+    pub chaos: bool,
     /// Directory or URI under which datasets, checkpoints, metrics, reports and exports are kept.
     /// Relative paths are relative to where the command runs.
     #[serde(default = "defaults::runs")]
