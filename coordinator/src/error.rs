@@ -146,7 +146,9 @@ pub enum ControlError {
         option: &'static str,
     },
     /// A coordinator that nobody would start again.
-    #[error("a local run has one coordinator, which nobody starts again: leave kill-coordinator out, or try it with a job of `coordinator serve`")]
+    #[error(
+        "a local run has one coordinator, which nobody starts again: leave kill-coordinator out, or try it with a job of `coordinator serve`"
+    )]
     OnlyCoordinator,
     /// A service did what was asked for, and what came of it is not to be had.
     #[error("{job}: {what} is done, but the coordinator that knows what came of it has changed; ask again")]

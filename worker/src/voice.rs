@@ -104,8 +104,13 @@ impl Memory {
             }
             Body::Validated(_) => self.keep_news(body, heard),
             Body::TaskDone(_) | Body::TaskFailed(_) => self.end = Some(body.clone()),
-            Body::Progress(_) | Body::Heartbeat(_) | Body::Register(_) | Body::Leaving(_) | Body::Idle(_) => {
-            }
+            // Said again by itself.
+            Body::Progress(_)
+            | Body::CheckpointDelayed(_)
+            | Body::Heartbeat(_)
+            | Body::Register(_)
+            | Body::Leaving(_)
+            | Body::Idle(_) => {}
         }
     }
 
@@ -261,7 +266,8 @@ impl Voice {
 
 impl Spoken {
     fn send(&mut self, generation: u64, body: Body) {
-        let can_be_dropped = matches!(body, Body::Heartbeat(_) | Body::Progress(_));
+        let can_be_dropped =
+            matches!(body, Body::Heartbeat(_) | Body::Progress(_) | Body::CheckpointDelayed(_));
         let Some(connection) = &self.connection else { return };
         match connection.try_send(from_worker(generation, body)) {
             Ok(()) => {}
@@ -307,6 +313,7 @@ mod tests {
                     Body::TrainingStarted(_) => "started".into(),
                     Body::CheckpointPart(part) => format!("part {}", part.step),
                     Body::CheckpointCommitted(committed) => format!("committed {}", committed.step),
+                    Body::CheckpointDelayed(delayed) => format!("delayed {}", delayed.step),
                     Body::CheckpointFailed(failed) => format!("unwritten {}", failed.step),
                     Body::Validated(validated) => format!("validated {}", validated.step),
                     Body::TaskDone(_) => "done".into(),

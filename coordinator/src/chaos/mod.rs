@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) use self::{
-    dice::Kind,
-    report::{Apart, Outcome, Report},
-};
 use self::{
     dice::Dice,
     strike::{Scene, Strike},
+};
+pub(crate) use self::{
+    dice::Kind,
+    report::{Apart, Outcome, Report},
 };
 use crate::{ControlError, client::Lasting, display::note};
 

@@ -6,7 +6,10 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 use twinspire_dataset::audit::AuditReport;
 
-use super::{Struck, strike::{Strike, seconds}};
+use super::{
+    Struck,
+    strike::{Strike, seconds},
+};
 use crate::display::number;
 
 /// Parameters of a disturbed run may be so far from those of an undisturbed one: sums of floating-point numbers in
@@ -129,7 +132,9 @@ impl Report {
         }
         if let Some(AuditReport { expected, trained, twice, never, .. }) = &self.audit {
             let [expected, trained, twice, never] = [*expected, *trained, *twice, *never].map(number);
-            lines.push(format!("rows        {expected} expected, {trained} trained, {twice} twice, {never} never"));
+            lines.push(format!(
+                "rows        {expected} expected, {trained} trained, {twice} twice, {never} never"
+            ));
         }
         if let Some(Apart { from, relative, tensor }) = &self.difference {
             lines.push(format!("parameters  {relative:.2e} from {from}, relative, at most (in `{tensor}`)"));
@@ -182,7 +187,8 @@ mod tests {
     fn times_are_counted_by_kind() {
         let times = (1..=100).map(|ms| strike(Some(ms * 10), &[])).collect();
         let report = Report::new("beauty", 7, Struck { strikes: times, cut_short: None });
-        let cost = Cost { count: 100, p50_ms: 500, p99_ms: 990, longest_ms: 1000, never: 0, steps_redone: 100 };
+        let cost =
+            Cost { count: 100, p50_ms: 500, p99_ms: 990, longest_ms: 1000, never: 0, steps_redone: 100 };
         assert_eq!(report.costs["kill-worker"], cost);
         assert_eq!(report.outcome, Outcome::Passed);
         assert!(report.text().contains("kill-worker"), "{}", report.text());

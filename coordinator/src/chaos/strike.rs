@@ -139,14 +139,8 @@ impl Scene {
         };
         self.seen = self.seen.max(struck.sequence);
         let begun = Instant::now();
-        let mut strike = Strike {
-            fault,
-            worker,
-            at_ms: struck.at_ms,
-            recovery_ms: None,
-            steps_redone: 0,
-            regrouped_ms,
-        };
+        let mut strike =
+            Strike { fault, worker, at_ms: struck.at_ms, recovery_ms: None, steps_redone: 0, regrouped_ms };
         let mut highest = target.step;
         let mut stepped: Option<Duration> = None;
         while begun.elapsed() < target.recovery_target * PATIENCE + span {

@@ -95,6 +95,10 @@ pub(super) fn job(job: &v1::Job) -> Value {
             "best": validated.best,
         })),
         "checkpoint_step": job.checkpoint_step,
+        "checkpoint_trouble": job.checkpoint_trouble.as_ref().map(|trouble| json!({
+            "since_ms": trouble.since_ms,
+            "message": trouble.message,
+        })),
         "dataset": job.dataset_uri,
         "retries": job.retries,
         "failure": job.failure.as_ref().map(|failure| json!({
@@ -243,6 +247,17 @@ pub(super) fn status(job: &v1::Job) -> String {
     );
     line("lanes", job.lanes.to_string());
     line("checkpoint", job.checkpoint_step.map_or(String::new(), |step| format!("step {}", number(step))));
+    if let Some(trouble) = &job.checkpoint_trouble {
+        let (at, ago) = (moment(trouble.since_ms), duration(since(trouble.since_ms)));
+        let risk = match job.checkpoint_step {
+            Some(step) => format!("what was trained since step {}", number(step)),
+            None => "all that was trained".into(),
+        };
+        line(
+            "AT RISK",
+            format!("{risk}: checkpoints cannot be written since {at} ({ago}): {}", trouble.message),
+        );
+    }
     line("dataset", job.dataset_uri.clone());
     line("priority", job.priority.to_string());
     line("submitted", moment(job.submitted_ms));

@@ -33,6 +33,8 @@ pub struct Screen {
     last: Option<Phase>,
     /// Worker and code of the failure whose log was shown last, since the job last got further.
     told: Option<(Option<WorkerName>, String)>,
+    /// Checkpoints could not be written for a while, and none has been since.
+    is_unsaved: bool,
 }
 
 impl Screen {
@@ -58,6 +60,7 @@ impl Screen {
             line,
             last: None,
             told: None,
+            is_unsaved: false,
         }
     }
 
@@ -83,7 +86,19 @@ impl Screen {
             }
             Notice::Committed { step } => {
                 self.told = None;
+                if std::mem::take(&mut self.is_unsaved) {
+                    self.say(&format!("checkpoints are written again: step {}", number(*step)));
+                }
                 tracing::info!(step, "checkpoint");
+            }
+            Notice::CheckpointDelayed { step, message } => {
+                // It is tried again and again.
+                if !std::mem::replace(&mut self.is_unsaved, true) {
+                    let step = number(*step);
+                    self.say(&format!(
+                        "WARNING: the checkpoint of step {step} cannot be written; trying on, and training: {message}"
+                    ));
+                }
             }
             Notice::CheckpointFailed { step, message } => self.say(&format!(
                 "WARNING: the checkpoint of step {} could not be written, training goes on: {message}",

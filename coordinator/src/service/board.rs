@@ -51,6 +51,8 @@ pub struct View {
     pub validated: Option<Validated>,
     /// Where the time of its training went.
     pub spent: Option<Spent>,
+    /// Since when checkpoints cannot be written, and why.
+    pub trouble: Option<(Time, String)>,
     /// What its stages came to, the newest of each.
     pub results: Vec<TaskResult>,
     /// Its task, or the last it had, was asked for after the job was over.
@@ -154,6 +156,7 @@ impl Board {
                 }
                 if !job.phase.is_active() {
                     entry.view.progress = None;
+                    entry.view.trouble = None;
                 }
                 entry.changes.send_modify(|count| *count += 1);
             }
@@ -166,6 +169,7 @@ impl Board {
                     paced: None,
                     validated: None,
                     spent: None,
+                    trouble: None,
                     results: Vec::new(),
                     is_extra: job.returns_to.is_some(),
                 };
@@ -221,7 +225,12 @@ impl Board {
         let happening = self.with(|entries| {
             let entry = entries.get_mut(name)?;
             // Workers tell the next coordinator again what they told the last.
-            let again = matches!(notice, Notice::Started(_)) && entry.began().is_some();
+            let again = match &notice {
+                Notice::Started(_) => entry.began().is_some(),
+                // It is tried again and again.
+                Notice::CheckpointDelayed { .. } => entry.view.trouble.is_some(),
+                _ => false,
+            };
             entry.take_in(&notice, now);
             let (kind, message) = super::convert::in_words(&notice).filter(|_| !again)?;
             let sequence = entry.happened.back().map_or(0, |last| last.sequence) + 1;
@@ -282,6 +291,11 @@ impl Entry {
                 self.view.started = Some((self.began().unwrap_or(now), started.clone()));
             }
             Notice::Validated(validated) => view.validated = Some(validated.clone()),
+            Notice::CheckpointDelayed { message, .. } | Notice::CheckpointFailed { message, .. } => {
+                let since = view.trouble.as_ref().map_or(now, |(since, _)| *since);
+                view.trouble = Some((since, message.clone()));
+            }
+            Notice::Committed { .. } => view.trouble = None,
             Notice::Done(result) => self.came_to(result),
             Notice::Assigned { .. } => {
                 view.progress = None;

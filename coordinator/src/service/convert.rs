@@ -3,8 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use twinspire_control::{
-    Assignment, Device, DeviceWish, Failure, FailureKind, Fault, FromWorker, Incarnation, Interruption, JobName, Membership,
-    Notice, Order, Progress, Registration, Spent, Split, Stage, Started, TaskResult, Training, Validated,
+    Assignment, Device, DeviceWish, Failure, FailureKind, Fault, FromWorker, Incarnation, Interruption,
+    JobName, Membership, Notice, Order, Progress, Registration, Spent, Split, Stage, Started, TaskResult,
+    Training, Validated,
 };
 use twinspire_job::JobSpec;
 use twinspire_proto::v1::{self, coordinator_message, task_done, worker_message::Body};
@@ -87,6 +88,9 @@ pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
         }
         Body::CheckpointCommitted(v1::CheckpointCommitted { step }) => {
             FromWorker::CheckpointCommitted { step }
+        }
+        Body::CheckpointDelayed(v1::CheckpointDelayed { step, message }) => {
+            FromWorker::CheckpointDelayed { step, message }
         }
         Body::CheckpointFailed(v1::CheckpointFailed { step, message }) => {
             FromWorker::CheckpointFailed { step, message }
@@ -293,6 +297,9 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             ("validated", format!("step {step}: {metric} {value:.4}{best}"))
         }
         Notice::Committed { step } => ("checkpoint", format!("checkpoint of step {step}")),
+        Notice::CheckpointDelayed { step, message } => {
+            ("checkpoint", format!("the checkpoint of step {step} cannot be written for now: {message}"))
+        }
         Notice::CheckpointFailed { step, message } => {
             ("checkpoint", format!("the checkpoint of step {step} could not be written: {message}"))
         }

@@ -116,6 +116,7 @@ mod tests {
             at_ms: 0,
             kind: "checkpoint".into(),
             message: "checkpoint of step 1000".into(),
+            took_ms: None,
         };
         State {
             jobs: vec![running, waiting],

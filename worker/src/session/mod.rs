@@ -221,13 +221,11 @@ impl Session {
             Order::Shutdown(_) => return Some(End::Told),
             Order::Assign(assign) => self.take_on(generation, assign),
             order => match (&self.running, self.voice.present()) {
-                (Some(running), Some(task)) if task.part.generation == generation => {
-                    match order {
-                        Order::Abort(_) => self.let_go(&task),
-                        Order::Suffer(fault) => suffer(fault),
-                        order => running.tell(order),
-                    }
-                }
+                (Some(running), Some(task)) if task.part.generation == generation => match order {
+                    Order::Abort(_) => self.let_go(&task),
+                    Order::Suffer(fault) => suffer(fault),
+                    order => running.tell(order),
+                },
                 // Fencing.
                 _ => tracing::warn!(?order, generation, "refused: an order for a task this worker has not"),
             },

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
+use twinspire_storage::StorageError;
 
 use crate::error::CheckpointError;
 use crate::ids::{Generation, Step};
@@ -40,7 +41,20 @@ impl Patience {
     pub async fn retry<T, F>(
         &self,
         what: &str,
+        attempt: impl FnMut() -> F,
+    ) -> (Result<T, CheckpointError>, u32)
+    where
+        F: Future<Output = Result<T, CheckpointError>>,
+    {
+        self.retry_and_tell(what, attempt, |_| ()).await
+    }
+
+    /// The same; each failure after which it is tried again is told to `delayed`.
+    pub async fn retry_and_tell<T, F>(
+        &self,
+        what: &str,
         mut attempt: impl FnMut() -> F,
+        delayed: impl Fn(&StorageError),
     ) -> (Result<T, CheckpointError>, u32)
     where
         F: Future<Output = Result<T, CheckpointError>>,
@@ -64,6 +78,7 @@ impl Patience {
                 return (Err(error.into()), tries);
             }
             tracing::warn!(code, tries, "cannot {what}, next try in {delay:?}; training goes on: {error}");
+            delayed(&error);
             tokio::time::sleep(delay).await;
             delay = (delay * 2).min(self.longest_delay);
         }

@@ -131,6 +131,13 @@ pub enum FromWorker {
         /// Its step.
         step: u64,
     },
+    /// A checkpoint cannot be written for now; it is tried again, and training goes on.
+    CheckpointDelayed {
+        /// Its step.
+        step: u64,
+        /// Why.
+        message: String,
+    },
     /// A checkpoint could not be written; training goes on.
     CheckpointFailed {
         /// Its step.

@@ -84,6 +84,9 @@ impl State {
                     out.tell(job, Notice::Committed { step });
                 }
             }
+            FromWorker::CheckpointDelayed { step, message } => {
+                out.tell(job, Notice::CheckpointDelayed { step, message });
+            }
             FromWorker::CheckpointFailed { step, message } => {
                 attempt.parts.remove(&step);
                 out.tell(job, Notice::CheckpointFailed { step, message });

@@ -12,7 +12,8 @@ use std::{
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use twinspire_checkpoint::{CheckpointStore, Generation, Manifest, PartInfo, Patience, Step, TensorInfo};
-use twinspire_proto::v1::{CheckpointCommitted, CheckpointFailed, worker_message::Body};
+use twinspire_proto::v1::{CheckpointCommitted, CheckpointDelayed, CheckpointFailed, worker_message::Body};
+use twinspire_storage::StorageError;
 
 use super::pending::{Ordered, PATIENCE, Pending};
 use crate::task::{Commit, Link, TaskError};
@@ -190,8 +191,11 @@ impl Commits {
             ..Manifest::new(Step(step), self.generation, draft.tensors, parts)
         };
         let what = format!("commit the checkpoint of step {step}");
-        let (committed, _) = Patience::default().retry(&what, || self.store.commit(manifest.clone())).await;
-        committed?;
+        let delayed = |why: &StorageError| {
+            self.link.say(Body::CheckpointDelayed(CheckpointDelayed { step, message: why.to_string() }));
+        };
+        let commit = || self.store.commit(manifest.clone());
+        Patience::default().retry_and_tell(&what, commit, delayed).await.0?;
         Ok(())
     }
 

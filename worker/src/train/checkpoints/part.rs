@@ -4,8 +4,8 @@ use bytes::Bytes;
 use twinspire_checkpoint::{
     CheckpointError, CheckpointStore, Generation, PartInfo, Patience, Step, TensorSlice,
 };
-use twinspire_proto::v1::{CheckpointFailed, CheckpointPart, worker_message::Body};
-use twinspire_storage::Location;
+use twinspire_proto::v1::{CheckpointDelayed, CheckpointFailed, CheckpointPart, worker_message::Body};
+use twinspire_storage::{Location, StorageError};
 
 use crate::task::Link;
 
@@ -53,13 +53,17 @@ impl Writing {
     /// The audit records come first: what a checkpoint commits has been recorded.
     async fn write(&self) -> Result<PartInfo, CheckpointError> {
         let patience = Patience::default();
+        let delayed = |why: &StorageError| {
+            let message = why.to_string();
+            self.link.say(Body::CheckpointDelayed(CheckpointDelayed { step: self.step, message }));
+        };
         for Records { name, bytes } in &self.records {
             let put = || async { self.run.put(name, bytes.clone()).await.map_err(CheckpointError::from) };
-            patience.retry("write audit records", put).await.0?;
+            patience.retry_and_tell("write audit records", put, delayed).await.0?;
         }
         let what = format!("write the checkpoint of step {}", self.step);
         let part =
             || self.store.write_part(Step(self.step), self.generation, self.rank, self.world, &self.slices);
-        patience.retry(&what, part).await.0
+        patience.retry_and_tell(&what, part, delayed).await.0
     }
 }
