@@ -50,7 +50,9 @@ impl Group {
             move || Gloo::connect(&rendezvous, rank, world, &name, timeout)
         };
         // On a thread of its own, which is left behind if the task is given up before all ranks have come.
-        let gloo = task.block_on(task.runtime.spawn_blocking(meet))?.map_err(|why| TaskError::panic(why.to_string()))??;
+        let gloo = task
+            .block_on(task.runtime.spawn_blocking(meet))?
+            .map_err(|why| TaskError::panic(why.to_string()))??;
         tracing::info!(rank, world, %rendezvous, "met the other ranks");
         let leaves = task.runtime.spawn(leave_when_given_up(task.orders.token(), gloo.breaker()));
         Ok(Group {
