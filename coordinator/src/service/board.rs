@@ -50,8 +50,6 @@ pub struct View {
     pub spent: Option<Spent>,
     /// What its stages came to, the newest of each.
     pub results: Vec<TaskResult>,
-    /// Its task, or the last it had, was asked for after the job was over.
-    pub is_extra: bool,
 }
 
 impl View {
@@ -146,9 +144,6 @@ impl Board {
         self.with(|entries| match entries.get_mut(job.name()) {
             Some(entry) => {
                 entry.view.job = Arc::new(job.clone());
-                if job.attempt.is_some() {
-                    entry.view.is_extra = job.returns_to.is_some();
-                }
                 if !job.phase.is_active() {
                     entry.view.progress = None;
                 }
@@ -164,7 +159,6 @@ impl Board {
                     validated: None,
                     spent: None,
                     results: Vec::new(),
-                    is_extra: job.returns_to.is_some(),
                 };
                 let entry = Entry {
                     view,

@@ -34,7 +34,6 @@ pub use losses::LossPoint;
 pub use places::Places;
 pub use records::{Found, Records, Saved};
 pub use reports::ReportFile;
-pub(crate) use reports::ReportKeeper;
 pub use server::{Listening, Server};
 pub use signals::Signals;
 pub use timeouts::timeouts;
