@@ -56,6 +56,7 @@ mod job;
 mod lanes;
 mod leasing;
 mod listening;
+mod member;
 mod membership;
 mod policy;
 mod queue;
@@ -70,7 +71,7 @@ mod tests;
 mod verbs;
 mod worker;
 
-pub use attempt::{Attempt, Ending, Member};
+pub use attempt::{Attempt, Ending};
 pub use command::{Answer, Assignment, Command, Notice, Order};
 pub use event::{
     Event, FromWorker, Membership, Progress, Registration, Spent, Started, TaskResult, Training, Validated,
@@ -80,6 +81,7 @@ pub use failure::{Failure, FailureKind};
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};
 pub use job::{Job, Request, Wish};
 pub use lanes::{deal, share};
+pub use member::{Member, NoMember};
 pub use policy::{Limits, Policy, Timeouts};
 pub use refusal::{CODES, Refusal};
 pub use stage::{Device, DeviceWish, Phase, Split, Stage};
