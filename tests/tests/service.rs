@@ -443,6 +443,7 @@ fn bad_input_is_refused_before_anything_is_stored() {
         (&["submit", "ids.yaml", "--idempotency-key", &key], &["TW5014", "key"]),
         (&["submit", "ids.yaml", "--priority", "high"], &["--priority"]),
         (&["list", "-o", "xml"], &["xml"]),
+        (&["list", "--phase", "runing"], &["runing", "running", "cancelled"]),
         (&["status", "nobody"], &["TW5302", "nobody"]),
         (&["cancel"], &["JOB"]),
         (&["cancel", "nobody"], &["TW5302", "nobody"]),
