@@ -402,10 +402,14 @@ fn what_there_is_is_shown_to_people_and_programs() {
 
     // logs: what a worker wrote is there a moment after it ended.
     let logs = shown(&service, &["logs", "done", "--follow"]);
-    assert_says(&logs, &["pool-", " | ", "assigned", "TASK_KIND_TRAIN", "TASK_KIND_EXPORT"]);
+    assert_says(&logs, &["pool/", " | ", "assigned", "TASK_KIND_TRAIN", "TASK_KIND_EXPORT"]);
     let last = shown(&service, &["logs", "done", "--tail", "2"]);
     assert!(last.lines().count() == 2 && logs.ends_with(&last), "{last}");
-    let of_one = |worker: &str| shown(&service, &["logs", "done", "--worker", worker]).lines().count();
+    let of_one = |worker: &str| {
+        let logs = shown(&service, &["logs", "done", "--worker", worker]);
+        assert!(logs.lines().all(|line| line.starts_with(&format!("{worker} | "))), "{logs}");
+        logs.lines().count()
+    };
     assert_eq!(of_one("pool/0") + of_one("pool/1"), logs.lines().count());
     assert_eq!(of_one("pool/2"), 0);
 
