@@ -168,7 +168,8 @@ fn two_jobs_train_at_once_on_workers_of_their_own() {
     let before = service.trained("one");
     service.wait_until_trained("one", before + 5);
     // Several jobs in a command.
-    service.run(&["cancel", "one", "other"]).expect_exit(0);
+    let told = |job: &str| serde_json::json!({"job": job, "changed": true});
+    assert_eq!(service.ask(&["cancel", "one", "other"]), Value::Array(vec![told("one"), told("other")]));
     for name in ["one", "other"] {
         service.wait_for_phase(name, "cancelled");
         service.assert_all_rows_were_trained_once(name, &[ENDLESS, WATCHED]);
@@ -193,6 +194,8 @@ fn a_paused_job_goes_on_from_the_checkpoint_of_its_pause() {
     assert!(workers.as_array().unwrap().iter().all(|worker| worker["state"] == "idle"), "{workers:#}");
     let said = service.run(&["pause", "paused"]).expect_exit(0).stdout;
     assert!(said.contains("is paused already"), "{said}");
+    let again = serde_json::json!({"job": "paused", "changed": false});
+    assert_eq!(service.ask(&["pause", "paused"]), again);
     // Whoever waits for a job that has stopped is told so.
     service.submit("paused", &fields, &["--wait"]).expect_exit(130);
     let refused = service.run(&["retry", "paused"]).expect_exit(2).stderr;

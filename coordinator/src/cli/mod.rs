@@ -7,6 +7,7 @@
 //! | 2 | the job file, the data or the command is wrong |
 //! | 130 | stopped by Ctrl-C or SIGTERM; the same command again goes on |
 
+mod answers;
 mod audit;
 mod checkpoints;
 mod dataset;
