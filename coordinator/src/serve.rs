@@ -15,7 +15,7 @@ use twinspire_store::{Election, Leadership, MetadataStore, StoreError};
 
 use crate::{
     ControlError,
-    service::{Engine, Listening, Records, ReportKeeper, Server, Signals},
+    service::{Engine, Listening, Records, Server, Signals},
 };
 
 /// A leader that is not heard of for so long is replaced.
@@ -122,7 +122,6 @@ impl Serve {
         tracing::info!(term = leadership.term().0, jobs = found.jobs.len(), "leading");
         let (handle, engine) = Engine::start(self.policy, records, found);
         let mut engine = Stops(engine);
-        let reports = ReportKeeper::start(Arc::clone(handle.board()));
         server.lead(handle, self.policy.idle_heartbeat, Some(self.runs.clone()));
         let ended = tokio::select! {
             () = signals.next() => Ok(Ended::Signal),
@@ -137,7 +136,6 @@ impl Serve {
         };
         server.close();
         drop(engine);
-        reports.finish(GRACE).await;
         if matches!(ended, Ok(Ended::Signal)) {
             // Another one may lead at once. If this fails, the lease runs out.
             let _ = tokio::time::timeout(GRACE, leadership.resign()).await;

@@ -16,6 +16,12 @@ pub(crate) const DEFAULT_RUNS: &str = "runs";
 /// Most bytes of a job as JSON and its key: what is decided about it is kept in the same value.
 const LARGEST: usize = MAX_VALUE / 2;
 
+/// Bytes in that value for each of the job's workers: a name of 30 letters, and its process.
+const WORKER: usize = 47;
+
+/// Bytes in it for the rest of what is decided.
+const REST: usize = 2_000;
+
 /// Checks a job, given as JSON. `runs` is where jobs that do not say otherwise keep their things.
 pub(crate) async fn check(
     spec_json: &str,
@@ -53,11 +59,13 @@ pub(crate) async fn what_is_there(spec: &JobSpec) -> Result<(u64, Option<u64>), 
 fn refuse_large(spec: &JobSpec, key: &str) -> Result<(), ControlError> {
     // A spec is numbers, texts and lists: this cannot fail.
     let bytes = serde_json::to_vec(spec).unwrap_or_default().len() + key.len();
-    if bytes <= LARGEST {
+    let workers = spec.workers.max();
+    let most = LARGEST.min((MAX_VALUE - REST).saturating_sub(workers as usize * WORKER));
+    if bytes <= most {
         return Ok(());
     }
     let report = format!(
-        "the job and its key have {bytes} bytes, {LARGEST} are the most: name many files by a pattern, such as log/*.parquet"
+        "the job and its key have {bytes} bytes, {most} are the most with {workers} workers: name many files by a pattern, such as log/*.parquet, or ask for fewer workers"
     );
     Err(ControlError::BadJob { report })
 }
@@ -67,5 +75,32 @@ fn refuse_relative(spec: &mut JobSpec) -> Result<(), ControlError> {
     match relative {
         Some((field, uri)) => Err(ControlError::Relative { field, uri: uri.clone() }),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn refused(workers: u32, key: usize) -> Option<String> {
+        let text = format!(
+            "name: a\nlog: {{uri: /log}}\nworkers: {workers}\nlanes: {workers}\ntrain: {{global_batch: {batch}}}\n",
+            batch = workers * 8,
+        );
+        let spec = JobFile::parse(&text, "job.yaml", &[]).unwrap().into_spec();
+        refuse_large(&spec, &"k".repeat(key)).err().map(|why| why.to_string())
+    }
+
+    #[test]
+    fn a_job_leaves_room_for_its_workers_in_its_record() {
+        assert_eq!(refused(1, 40_000), None);
+        assert!(refused(1, 50_000).is_some_and(|why| why.contains("50000 are the most with 1 worker")));
+        assert_eq!(refused(1000, 40_000), None);
+        assert!(
+            refused(1500, 40_000).is_some_and(|why| why.contains("27500 are the most with 1500 workers"))
+        );
+        assert!(refused(3000, 0).is_some_and(|why| why.contains("ask for fewer workers")));
     }
 }

@@ -246,13 +246,10 @@ impl Service {
         });
     }
 
-    /// Audits a job that was submitted with these fields; the steps that are committed.
+    /// Audits a job; the steps that are committed.
     #[track_caller]
-    pub fn assert_all_rows_were_trained_once(&self, job: &str, fields: &[&str]) -> u64 {
-        let mut command = submission(job, fields);
-        command[0] = "audit".into();
-        let command: Vec<&str> = command.iter().map(String::as_str).chain(["-o", "json"]).collect();
-        let audit = self.run(&command).expect_exit(0).json();
+    pub fn assert_all_rows_were_trained_once(&self, job: &str) -> u64 {
+        let audit = self.run(&["audit", job, "-o", "json"]).expect_exit(0).json();
         let report = &audit["report"];
         assert!(report["expected"].as_u64() > Some(0), "{audit:#}");
         assert_eq!(report["trained"], report["expected"], "{audit:#}");

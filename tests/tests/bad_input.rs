@@ -174,6 +174,12 @@ const LOGS: &[Case] = &[
         says: &["TW2001", "logs.csv", "log.csv"],
     },
     Case {
+        name: "a file in a file",
+        make: good,
+        job: "log: {uri: log.csv/part-0.csv}",
+        says: &["TW2001", "log.csv/part-0.csv", "there is no directory"],
+    },
+    Case {
         name: "a pattern that matches nothing",
         make: good,
         job: "log: {uri: '*.parquet'}",

@@ -22,7 +22,8 @@ fn arguments(name: &'static str) -> Vec<&'static str> {
 }
 
 fn has_begun(place: &Place, job: &str) -> bool {
-    std::fs::read_to_string(place.path(format!("runs/{job}/metrics.jsonl"))).is_ok_and(|text| text.len() > 100)
+    std::fs::read_to_string(place.path(format!("runs/{job}/metrics.jsonl")))
+        .is_ok_and(|text| text.len() > 100)
 }
 
 #[test]
@@ -59,7 +60,11 @@ fn a_job_that_does_not_allow_it_is_left_alone() {
     let mut running = place.start(&[&arguments("name=calm")[..], &set].concat());
     running.wait_until("it trains", || has_begun(&place, "calm"));
     let refused = place.run(&["chaos", "calm", "--most", "1"]).expect_exit(2);
-    assert!(refused.stderr.contains("TW5308") && refused.stderr.contains("chaos: true"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("TW5308") && refused.stderr.contains("chaos: true"),
+        "{}",
+        refused.stderr
+    );
     let ended = running.wait().expect_exit(0);
     assert!(!ended.stderr.contains("trying again"), "{}", ended.stderr);
     let audit = place.run(&["audit", "calm", "-o", "json"]).expect_exit(0).json();

@@ -34,6 +34,15 @@ impl Cloud {
         cloud
     }
 
+    /// With the logs of [`write_logs`] in the bucket, and a job on the Parquet one of them.
+    fn with_small_logs() -> Cloud {
+        let cloud = Cloud::empty(Place::new());
+        write_logs(&cloud.bucket(""));
+        let job = "name: cloud\nruns: s3://team/runs\nlog: {uri: s3://team/logs/*.parquet}\n";
+        cloud.place.write("job.yaml", job);
+        cloud
+    }
+
     fn coordinator(&self, arguments: &[&str]) -> Program {
         self.place.coordinator(arguments).environment(&self.server.environment())
     }
@@ -200,11 +209,7 @@ fn write_logs(directory: &Path) {
 #[test]
 fn a_log_in_a_bucket_is_prepared_once_into_a_dataset_in_the_bucket() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::empty(Place::new());
-    write_logs(&cloud.bucket(""));
-    cloud
-        .place
-        .write("job.yaml", "name: cloud\nruns: s3://team/runs\nlog: {uri: s3://team/logs/*.parquet}\n");
+    let cloud = Cloud::with_small_logs();
     let prepare = ["prepare", "job.yaml", "-o", "json"];
     let ended = cloud.coordinator(&prepare).run().expect_exit(0);
     let made = ended.json();
@@ -232,11 +237,7 @@ fn a_log_in_a_bucket_is_prepared_once_into_a_dataset_in_the_bucket() {
 #[test]
 fn a_prepare_killed_before_its_manifest_leaves_no_dataset_in_the_bucket() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::empty(Place::new());
-    write_logs(&cloud.bucket(""));
-    cloud
-        .place
-        .write("job.yaml", "name: cloud\nruns: s3://team/runs\nlog: {uri: s3://team/logs/*.parquet}\n");
+    let cloud = Cloud::with_small_logs();
     // Where a dataset is made before it is sent.
     let temporary = cloud.place.path("tmp");
     std::fs::create_dir(&temporary).expect("a directory");

@@ -154,7 +154,7 @@ fn a_coordinator_killed_again_and_again_loses_nothing_and_stops_nobody() {
     assert_eq!(service.began_at("trains"), [0]);
     service.run(&["cancel", "trains"]).expect_exit(0);
     service.wait_for_phase("trains", "cancelled");
-    service.assert_all_rows_were_trained_once("trains", &ENDLESS);
+    service.assert_all_rows_were_trained_once("trains");
 
     let [submitted, cancelled, deleted] =
         [Told::Submitted, Told::Cancelled, Told::Deleted].map(|what| people.told(what));
@@ -165,7 +165,7 @@ fn a_coordinator_killed_again_and_again_loses_nothing_and_stops_nobody() {
     }
     for job in submitted {
         service.wait_for_phase(&job, "succeeded");
-        assert_eq!(service.assert_all_rows_were_trained_once(&job, &SHORT), 5);
+        assert_eq!(service.assert_all_rows_were_trained_once(&job), 5);
     }
     people.assert_nothing_is_lost();
 }
@@ -207,9 +207,9 @@ fn when_everything_was_killed_jobs_go_on_from_their_checkpoints() {
     assert_eq!(done["checkpoint_step"], 200);
     let began = service.began_at("killed");
     assert_eq!(began, [0, newest], "checkpoints: {checkpoints:?}");
-    assert_eq!(service.assert_all_rows_were_trained_once("killed", &fields), 200);
+    assert_eq!(service.assert_all_rows_were_trained_once("killed"), 200);
     service.wait_for_phase("waits", "succeeded");
-    assert_eq!(service.assert_all_rows_were_trained_once("waits", &SHORT), 5);
+    assert_eq!(service.assert_all_rows_were_trained_once("waits"), 5);
 }
 
 #[test]
@@ -228,5 +228,5 @@ fn a_coordinator_that_is_told_to_end_does_so_in_good_order_and_the_next_takes_it
     assert_eq!(job["generation"], generation);
     service.run(&["cancel", "trains"]).expect_exit(0);
     service.wait_for_phase("trains", "cancelled");
-    service.assert_all_rows_were_trained_once("trains", &ENDLESS);
+    service.assert_all_rows_were_trained_once("trains");
 }

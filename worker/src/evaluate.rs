@@ -4,6 +4,8 @@ use tch::Tensor;
 use twinspire_dataset::{HeldOut as Part, UserBatch, UserReader, UserReaderSettings, rows_of_rank};
 use twinspire_job::SeenItems;
 use twinspire_proto::v1::{Evaluated, Progress, Split};
+use twinspire_report::{EvaluationReport, later_evaluation, own_evaluation};
+use twinspire_storage::Location;
 use twinspire_towers::evaluate::{Evaluation, HeldOut, Retrieval};
 
 use crate::{
@@ -37,11 +39,25 @@ pub(crate) fn run(task: &Task) -> Result<Evaluated, TaskError> {
     let measured = measure(task, &loaded, part, 0)?;
     let report_json = if task.is_first() {
         let report = crate::report::evaluation(split, found.manifest.step.0, &measured);
+        keep(task, &report)?;
         serde_json::to_string(&report).map_err(|why| TaskError::protocol("report", why))?
     } else {
         String::new()
     };
     Ok(Evaluated { step: found.manifest.step.0, split: split.into(), report_json })
+}
+
+/// Keeps the report with the run, before anybody is told that the task is done: so that whoever knows that it is
+/// finds it there, whatever becomes of the coordinator.
+fn keep(task: &Task, report: &EvaluationReport) -> Result<(), TaskError> {
+    let name = match task.assign.afterwards {
+        true => later_evaluation(report.split, report.step),
+        false => own_evaluation(report.split),
+    };
+    let text = report.to_json().map_err(|why| TaskError::protocol("report", why))?;
+    let run = Location::parse(&task.places.run)?;
+    task.block_on(run.put(&name, text.into_bytes()))??;
+    Ok(())
 }
 
 /// Ranks the catalogue for the first `max_users` users (0 = all), each rank its share of them.

@@ -45,7 +45,7 @@ impl JobLog {
         let lines = Arc::new(Lines::default());
         let writer = Chunks {
             lines: Arc::clone(&lines),
-            directory: format!("logs/{}", worker.replace('/', "-")),
+            directory: format!("logs/{worker}"),
             generation,
             next: 0,
             unwritten: None,
@@ -268,7 +268,7 @@ mod tests {
         say(&log, "before any task");
         log.begin(dir.path().to_str().unwrap(), "node/cuda:0", 7);
         say(&log, "one");
-        let place = dir.path().join("logs/node-cuda:0");
+        let place = dir.path().join("logs/node/cuda:0");
         until(|| text(&place).len() == 1).await;
         say(&log, "two");
         say(&log, "three");

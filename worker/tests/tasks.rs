@@ -53,13 +53,23 @@ async fn a_job_goes_from_its_log_to_embeddings_on_two_workers() {
     let trained = trained(ended);
     assert_eq!(trained[0].step, trained[0].total_steps);
 
-    let ended = pool.attempt(&job, TaskKind::Evaluate, 3, 2, |_| Act::GoOn).await;
-    let Ended::Done(results) = ended else { panic!("{ended:?}") };
-    let task_done::Result::Evaluated(evaluated) = &results[0] else { panic!("{results:?}") };
-    let report: serde_json::Value = serde_json::from_str(&evaluated.report_json).unwrap();
-    assert!(report["model"]["ndcg"]["5"].as_f64().unwrap() > 0.0);
+    // The run's own report, and one asked for later beside it.
+    for (generation, afterwards) in [(3, false), (4, true)] {
+        job.afterwards = afterwards;
+        let ended = pool.attempt(&job, TaskKind::Evaluate, generation, 2, |_| Act::GoOn).await;
+        let Ended::Done(results) = ended else { panic!("{ended:?}") };
+        let task_done::Result::Evaluated(evaluated) = &results[0] else { panic!("{results:?}") };
+        let report: serde_json::Value = serde_json::from_str(&evaluated.report_json).unwrap();
+        assert!(report["model"]["ndcg"]["5"].as_f64().unwrap() > 0.0);
+        let later = job.run().join(format!("evaluation-test-step-{}.json", evaluated.step));
+        assert_eq!(later.exists(), afterwards);
+        let kept = if afterwards { later } else { job.run().join("evaluation-test.json") };
+        let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(kept).unwrap()).unwrap();
+        assert_eq!(kept, report, "it is there when the task is done");
+    }
+    job.afterwards = false;
 
-    let ended = pool.attempt(&job, TaskKind::Export, 4, 1, |_| Act::GoOn).await;
+    let ended = pool.attempt(&job, TaskKind::Export, 5, 1, |_| Act::GoOn).await;
     assert!(matches!(ended, Ended::Done(_)), "{ended:?}");
     let export = job.run().join("export");
     for file in ["item-embeddings.parquet", "user-embeddings.parquet", "weights.safetensors", "item-tower.pt"]
@@ -76,7 +86,7 @@ async fn a_job_goes_from_its_log_to_embeddings_on_two_workers() {
         assert!(lines[0].contains("assigned") && lines[0].contains(rank), "{log}");
         assert!(lines[lines.len() - 1].contains("done"), "the end is not lost when the process ends:\n{log}");
     }
-    assert!(job.log("w1", 4).is_empty(), "it had no part in that");
+    assert!(job.log("w1", 5).is_empty(), "it had no part in that");
 }
 
 #[tokio::test(flavor = "multi_thread")]

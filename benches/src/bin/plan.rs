@@ -8,10 +8,7 @@ use std::{error::Error, fs, hint::black_box, path::PathBuf, time::Instant};
 
 use clap::Parser;
 use serde_json::json;
-use twinspire_dataset::{
-    Manifest, Plan, PlanSettings, ShardInfo,
-    format::{ActionCounts, FORMAT_VERSION, LengthQuantiles},
-};
+use twinspire_dataset::{Manifest, Plan, PlanSettings, ShardInfo};
 
 /// One lane of the epochs of a dataset.
 #[derive(Parser)]
@@ -87,25 +84,5 @@ fn manifest(count: u64) -> Manifest {
         ShardInfo { file, row_group: (number % 100) as u32, first_row, rows, actions: rows * 50 }
     };
     let shards = (0..count).map(shard).collect();
-    Manifest {
-        format_version: FORMAT_VERSION,
-        fingerprint: "bench".into(),
-        created_by: env!("CARGO_PKG_VERSION").into(),
-        users,
-        items: 1,
-        counts: ActionCounts::default(),
-        actions: Vec::new(),
-        surfaces: Vec::new(),
-        has_time: true,
-        has_durations: false,
-        time_span_ms: None,
-        features: Vec::new(),
-        shards,
-        files: Vec::new(),
-        lengths: LengthQuantiles::default(),
-        top_items: Vec::new(),
-        rejected: Vec::new(),
-        dropped: Vec::new(),
-        rows_read: 0,
-    }
+    Manifest { users, items: 1, has_time: true, shards, ..Manifest::empty("bench") }
 }

@@ -90,8 +90,8 @@ impl Evaluate {
             Outcome::Stopped { .. } => return Ok(ExitCode::from(130)),
         }
         for result in &ran.results {
-            if let TaskResult::Evaluated { report, split, .. } = result {
-                self.show(&ReportFile::write_by_step(&Places::of(spec), *split, report).await?)?;
+            if let TaskResult::Evaluated { report, .. } = result {
+                self.show(&ReportFile::later(&Places::of(spec), report)?)?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -108,7 +108,7 @@ impl Evaluate {
             Split::Test => v1::Split::Test,
         });
         let job = extra::run(there, async |jobs: &mut Jobs| jobs.evaluate(request).await).await?;
-        match ReportFile::by_step(&places, split, &job.evaluation_json) {
+        match ReportFile::later(&places, &job.evaluation_json) {
             Ok(report) if report.is_of(split, self.step) => self.show(&report)?,
             _ => return Err(ControlError::LostResult { job: job.name, what: "the evaluation" }.into()),
         }

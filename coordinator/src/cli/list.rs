@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use serde_json::Value;
+use twinspire_control::Phase;
 use twinspire_proto::v1;
 
 use super::{
@@ -26,12 +27,12 @@ Examples:
   coordinator list -w -o json              a line for each change
   coordinator list -o json | jq -r '.[].name'
 
-Exit codes: 0 listed, 1 no coordinator answers.")]
+Exit codes: 0 listed, 1 no coordinator answers, 2 there is no such phase.")]
 pub(crate) struct List {
     #[command(flatten)]
     server: ServerArgs,
     /// Only jobs in this phase; may be given several times.
-    #[arg(long, value_name = "PHASE")]
+    #[arg(long, value_name = "PHASE", value_parser = PossibleValuesParser::new(phases()))]
     phase: Vec<String>,
     /// Show them again whenever something changes.
     #[arg(short, long)]
@@ -63,6 +64,10 @@ impl List {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn phases() -> impl Iterator<Item = &'static str> {
+    Phase::ALL.iter().map(|phase| phase.as_str())
 }
 
 fn text(jobs: &[v1::Job], output: Format) -> String {

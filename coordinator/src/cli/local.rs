@@ -103,11 +103,9 @@ impl Local {
         let checkpoint = there.iter().map(|checkpoint| checkpoint.step.0).max();
         let run = Run { spec, workers, plan: plan(spec), generation, checkpoint, records, pool };
         let ran = run.run().await?;
-        // Whatever becomes of the export.
-        let evaluation = keep_evaluation(&places, &ran.results).await?;
         match ran.outcome {
             Outcome::Succeeded => {
-                report(spec, &places, &ran.results, evaluation.as_ref(), begun.elapsed(), self.output)?;
+                report(spec, &places, &ran.results, begun.elapsed(), self.output)?;
                 Ok(ExitCode::SUCCESS)
             }
             Outcome::Failed(failure) => {
@@ -229,31 +227,22 @@ fn finished(spec: &JobSpec, places: &Places, output: Format) -> Result<(), CliEr
     }
 }
 
-/// Keeps the evaluation there is.
-async fn keep_evaluation(places: &Places, results: &[TaskResult]) -> Result<Option<ReportFile>, CliError> {
-    for result in results {
-        if let TaskResult::Evaluated { report, split, .. } = result {
-            return Ok(Some(ReportFile::write(places, *split, report).await?));
-        }
-    }
-    Ok(None)
-}
-
 fn report(
     spec: &JobSpec,
     places: &Places,
     results: &[TaskResult],
-    evaluation: Option<&ReportFile>,
     took: Duration,
     output: Format,
 ) -> Result<(), CliError> {
     let mut trained = 0;
     let mut files = Vec::new();
+    let mut evaluation = None;
     for result in results {
         match result {
             TaskResult::Trained { step, .. } => trained = *step,
             TaskResult::Exported { files: written, .. } => files.clone_from(written),
-            TaskResult::Evaluated { .. } | TaskResult::Prepared { .. } => {}
+            TaskResult::Evaluated { report, .. } => evaluation = Some(ReportFile::own(places, report)?),
+            TaskResult::Prepared { .. } => {}
         }
     }
     if output.is_for_programs() {
@@ -262,7 +251,7 @@ fn report(
             "outcome": "succeeded",
             "steps": trained,
             "seconds": took.as_secs_f64(),
-            "evaluation": evaluation.map(ReportFile::json),
+            "evaluation": evaluation.as_ref().map(ReportFile::json),
             "run": places.run,
             "checkpoints": places.checkpoints,
             "export": files,
@@ -272,7 +261,7 @@ fn report(
     // Metrics are appended to, which only a file system can: they are here when the run is in a bucket.
     let (steps, here) = (number(trained), places.local.display());
     out::line(format_args!("{}: done, {steps} steps, in {}\n", spec.name, duration(took)))?;
-    if let Some(evaluation) = evaluation {
+    if let Some(evaluation) = &evaluation {
         out::line(format_args!("{}\n", evaluation.text()))?;
         out::line(format_args!("evaluation   {}", evaluation.uri()))?;
     }

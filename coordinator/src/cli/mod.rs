@@ -7,6 +7,7 @@
 //! | 2 | the job file, the data or the command is wrong |
 //! | 130 | stopped by Ctrl-C or SIGTERM; the same command again goes on |
 
+mod answers;
 mod audit;
 mod chaos;
 mod checkpoints;
@@ -203,10 +204,23 @@ async fn run(verb: Verb) -> Result<ExitCode, CliError> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
+    use twinspire_control::Phase;
+
+    use super::Arguments;
 
     #[test]
     fn the_command_line_is_well_formed() {
-        super::Arguments::command().debug_assert();
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn jobs_are_listed_by_phases_that_there_are() {
+        let list = |phase: &str| Arguments::try_parse_from(["coordinator", "list", "--phase", phase]);
+        for phase in Phase::ALL {
+            assert!(list(phase.as_str()).is_ok(), "{phase}");
+        }
+        let refused = list("runing").map(drop).map_err(|why| why.to_string());
+        assert!(refused.is_err_and(|why| why.contains("'running'") && why.contains("cancelled")));
     }
 }

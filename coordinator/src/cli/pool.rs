@@ -8,6 +8,7 @@ use twinspire_proto::v1;
 
 use super::{
     CliError,
+    answers::Answers,
     live::{self, Look},
     out,
     server::ServerArgs,
@@ -78,29 +79,51 @@ fn essence(workers: &Value) -> Value {
 
 /// Workers, told something.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 done, 1 no coordinator answers, 2 there is no such worker.")]
+#[command(after_help = "\
+Examples, of `drain` as of `undrain`:
+  coordinator drain node-3/cuda:0
+  coordinator drain node-3/cuda:0 -o json  {\"worker\": \"node-3/cuda:0\", \"changed\": true}; false if it was so already
+  coordinator drain node-3/cuda:0 node-3/cuda:1 -o json
+                                           a list of them; only of those before one that is refused
+
+Exit codes: 0 done, 1 no coordinator answers, 2 there is no such worker.")]
 pub(crate) struct Drain {
     /// Names of workers.
     #[arg(required = true, value_name = "WORKER")]
     workers: Vec<String>,
     #[command(flatten)]
     server: ServerArgs,
+    /// `json` and `yaml` say for programs whether each has changed.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 impl Drain {
     pub(super) async fn run(self, drain: bool) -> Result<ExitCode, CliError> {
         let mut client = self.server.connect().await?;
-        for name in self.workers {
-            let worker = v1::WorkerRequest { name: name.clone() };
-            let (changed, done) = match drain {
-                true => (client.drain(worker).await?, "gets no more tasks"),
-                false => (client.undrain(worker).await?, "gets tasks again"),
-            };
-            match changed.into_inner().already {
-                true => out::line(format_args!("{name}: was so already"))?,
-                false => out::line(format_args!("{name}: {done}"))?,
-            }
-        }
-        Ok(ExitCode::SUCCESS)
+        let mut answers = Answers::to(self.workers.len(), self.output);
+        let told = tell(&mut client, drain, self.workers, &mut answers).await;
+        answers.end()?;
+        told.map(|()| ExitCode::SUCCESS)
     }
+}
+
+async fn tell(
+    client: &mut Jobs,
+    drain: bool,
+    workers: Vec<String>,
+    answers: &mut Answers,
+) -> Result<(), CliError> {
+    for name in workers {
+        let worker = v1::WorkerRequest { name: name.clone() };
+        let (changed, done) = match drain {
+            true => (client.drain(worker).await?, "gets no more tasks"),
+            false => (client.undrain(worker).await?, "gets tasks again"),
+        };
+        match changed.into_inner().already {
+            true => answers.add("worker", &name, false, format_args!("{name}: was so already"))?,
+            false => answers.add("worker", &name, true, format_args!("{name}: {done}"))?,
+        }
+    }
+    Ok(())
 }

@@ -30,10 +30,10 @@ pub(crate) struct Settings {
     /// 60s].
     #[arg(long, value_name = "TIME", env = "TWINSPIRE_PATIENCE")]
     patience: Option<Span>,
-    /// How long a job stays at its size before it grows [default: 60s].
+    /// How long a job stays at its size before it grows [default: 10s].
     #[arg(long, value_name = "TIME", env = "TWINSPIRE_SETTLE")]
     settle: Option<Span>,
-    /// Most workers that one job may ask for; a job that asks for more is refused [default: any].
+    /// Most workers that one job may ask for; a job that asks for more is refused [default: 2000].
     #[arg(long, value_name = "N", env = "TWINSPIRE_MAX_WORKERS_PER_JOB")]
     max_workers_per_job: Option<NonZeroU32>,
     /// Most jobs that are not over, queued and paused ones included; further ones are refused
@@ -67,7 +67,10 @@ impl Settings {
             settle: self.settle.map_or(usual.settle, |span| span.0),
             limits: Limits {
                 jobs: self.max_jobs.map(NonZeroU32::get),
-                workers_per_job: self.max_workers_per_job.map(NonZeroU32::get),
+                workers_per_job: self
+                    .max_workers_per_job
+                    .map(NonZeroU32::get)
+                    .or(usual.limits.workers_per_job),
             },
             ..usual
         }
@@ -98,7 +101,7 @@ mod tests {
         let policy = settings.policy();
         assert_eq!(policy.patience, Duration::from_secs(300));
         assert_eq!(policy.settle, Policy::default().settle);
-        assert_eq!(policy.limits, Limits { jobs: Some(3), workers_per_job: None });
+        assert_eq!(policy.limits, Limits { jobs: Some(3), ..Limits::default() });
     }
 
     #[test]

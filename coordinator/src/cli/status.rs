@@ -138,6 +138,7 @@ impl Explain {
                 "phase": job.phase,
                 "reason": job.reason,
                 "ahead": job.ahead,
+                "seconds": job.spent.as_ref().map(spent::json),
                 "interrupted_by": why.into_iter().map(show::event_value).collect::<Vec<_>>(),
             });
             show::value(&value, self.output)?;

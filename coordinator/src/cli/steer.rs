@@ -3,13 +3,26 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 use twinspire_proto::v1;
 
-use super::{CliError, out, server::ServerArgs};
+use super::{
+    CliError,
+    answers::Answers,
+    out,
+    server::ServerArgs,
+    show::{self, Format},
+};
+use crate::client::Jobs;
 
 /// One job or several.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Examples, of `cancel` as of the others:
+  coordinator cancel beauty
+  coordinator cancel beauty -o json        {\"job\": \"beauty\", \"changed\": true}; false if it was so already
+  coordinator cancel beauty demo -o json   a list of them; only of those before one that is refused
+
 Exit codes: 0 done, 1 no coordinator answers, 2 there is no such job,
 or its phase does not allow it.")]
 pub(crate) struct Steer {
@@ -18,6 +31,9 @@ pub(crate) struct Steer {
     jobs: Vec<String>,
     #[command(flatten)]
     server: ServerArgs,
+    /// `json` and `yaml` say for programs whether each has changed.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 /// What is asked for.
@@ -33,24 +49,29 @@ pub(super) enum Ask {
 impl Steer {
     pub(super) async fn run(self, ask: Ask) -> Result<ExitCode, CliError> {
         let mut client = self.server.connect().await?;
-        for name in self.jobs {
-            let job = v1::JobRequest { name: name.clone() };
-            let (changed, done, already) = match ask {
-                Ask::Cancel => (client.cancel(job).await?, "cancelling", "is cancelled already"),
-                Ask::Pause => (client.pause(job).await?, "pausing", "is paused already"),
-                Ask::Resume => (client.resume(job).await?, "resumed", "is under way already"),
-                Ask::Retry => (client.retry(job).await?, "queued again", "is under way already"),
-                Ask::Delete => {
-                    (client.delete(job).await?, "forgotten; its files stay", "is forgotten already")
-                }
-            };
-            match changed.into_inner().already {
-                true => out::line(format_args!("{name} {already}"))?,
-                false => out::line(format_args!("{name}: {done}"))?,
-            }
-        }
-        Ok(ExitCode::SUCCESS)
+        let mut answers = Answers::to(self.jobs.len(), self.output);
+        let told = tell(&mut client, ask, self.jobs, &mut answers).await;
+        answers.end()?;
+        told.map(|()| ExitCode::SUCCESS)
     }
+}
+
+async fn tell(client: &mut Jobs, ask: Ask, jobs: Vec<String>, answers: &mut Answers) -> Result<(), CliError> {
+    for name in jobs {
+        let job = v1::JobRequest { name: name.clone() };
+        let (changed, done, already) = match ask {
+            Ask::Cancel => (client.cancel(job).await?, "cancelling", "is cancelled already"),
+            Ask::Pause => (client.pause(job).await?, "pausing", "is paused already"),
+            Ask::Resume => (client.resume(job).await?, "resumed", "is under way already"),
+            Ask::Retry => (client.retry(job).await?, "queued again", "is under way already"),
+            Ask::Delete => (client.delete(job).await?, "forgotten; its files stay", "is forgotten already"),
+        };
+        match changed.into_inner().already {
+            true => answers.add("job", &name, false, format_args!("{name} {already}"))?,
+            false => answers.add("job", &name, true, format_args!("{name}: {done}"))?,
+        }
+    }
+    Ok(())
 }
 
 /// Move a job in the queue.
@@ -59,6 +80,7 @@ impl Steer {
 Examples:
   coordinator priority beauty 10       before all of lower priority, which give way
   coordinator priority beauty -- -5
+  coordinator priority beauty 10 -o json    {\"job\": \"beauty\", \"priority\": 10, \"changed\": true}
 
 Exit codes: 0 done, 1 no coordinator answers, 2 there is no such job,
 or it is over.")]
@@ -70,14 +92,23 @@ pub(crate) struct Priority {
     priority: i32,
     #[command(flatten)]
     server: ServerArgs,
+    /// `json` and `yaml` say for programs whether it has changed.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 impl Priority {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let mut client = self.server.connect().await?;
-        let Priority { job: name, priority, .. } = self;
-        client.prioritise(v1::PrioritiseRequest { name: name.clone(), priority }).await?;
-        out::line(format_args!("{name}: priority {priority}"))?;
+        let Priority { job: name, priority, output, .. } = self;
+        let request = v1::PrioritiseRequest { name: name.clone(), priority };
+        let changed = !client.prioritise(request).await?.into_inner().already;
+        match output {
+            Format::Text | Format::Wide => out::line(format_args!("{name}: priority {priority}"))?,
+            output => {
+                show::value(&json!({ "job": name, "priority": priority, "changed": changed }), output)?;
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -55,8 +55,6 @@ pub struct View {
     pub trouble: Option<(Time, String)>,
     /// What its stages came to, the newest of each.
     pub results: Vec<TaskResult>,
-    /// Its task, or the last it had, was asked for after the job was over.
-    pub is_extra: bool,
 }
 
 impl View {
@@ -151,9 +149,6 @@ impl Board {
         self.with(|entries| match entries.get_mut(job.name()) {
             Some(entry) => {
                 entry.view.job = Arc::new(job.clone());
-                if job.attempt.is_some() {
-                    entry.view.is_extra = job.returns_to.is_some();
-                }
                 if !job.phase.is_active() {
                     entry.view.progress = None;
                     entry.view.trouble = None;
@@ -171,7 +166,6 @@ impl Board {
                     spent: None,
                     trouble: None,
                     results: Vec::new(),
-                    is_extra: job.returns_to.is_some(),
                 };
                 let entry = Entry {
                     view,

@@ -195,6 +195,7 @@ fn assign(assignment: Assignment, spec: &JobSpec) -> v1::Assign {
         heartbeat_ms: assignment.heartbeat.as_millis() as u64,
         newest_checkpoint: assignment.newest_checkpoint,
         submitted_ms: assignment.submitted.0,
+        afterwards: assignment.afterwards,
         places: Some(places(&Places::of(spec))),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {run}/logs/{worker}/{generation}-{chunk}.log
+//! {run}/logs/pool/1/00002-00000.log                of worker `pool/1`
 //! ```
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ pub(super) struct LogReader {
 
 impl LogReader {
     pub(super) fn new(run: Location, worker: &str) -> LogReader {
-        LogReader { run, worker: directory_of(worker), read: BTreeSet::new() }
+        LogReader { run, worker: worker.to_owned(), read: BTreeSet::new() }
     }
 
     /// The lines that have come since the last time, generation by generation.
@@ -56,14 +57,9 @@ pub(crate) async fn newest_generation(run: &Location) -> Result<u64, StorageErro
     Ok(entries.iter().filter_map(|entry| generation(parts(&entry.name)?.1)).max().unwrap_or(0))
 }
 
-/// A worker's directory: its name, with what separates directories replaced.
-fn directory_of(worker: &str) -> String {
-    worker.replace('/', "-")
-}
-
-/// Worker and chunk of `logs/{worker}/{chunk}.log`.
+/// Worker and chunk of `logs/{worker}/{chunk}.log`. A worker's name may have several levels.
 fn parts(name: &str) -> Option<(&str, &str)> {
-    let (worker, chunk) = name.strip_prefix("logs/").unwrap_or(name).split_once('/')?;
+    let (worker, chunk) = name.strip_prefix("logs/").unwrap_or(name).rsplit_once('/')?;
     Some((worker, chunk.strip_suffix(".log")?))
 }
 
@@ -77,15 +73,32 @@ mod tests {
     async fn lines_come_once_in_the_order_of_generations() {
         let dir = tempfile::tempdir().unwrap();
         let run = Location::local(dir.path()).unwrap();
-        run.put("logs/node-cuda:0/00002-00000.log", "three\n").await.unwrap();
-        run.put("logs/node-cuda:0/00001-00000.log", "one\ntwo\n").await.unwrap();
+        run.put("logs/node/cuda:0/00002-00000.log", "three\n").await.unwrap();
+        run.put("logs/node/cuda:0/00001-00000.log", "one\ntwo\n").await.unwrap();
         run.put("logs/other/00001-00000.log", "else\n").await.unwrap();
         let mut reader = LogReader::new(run.clone(), "node/cuda:0");
         let texts = |lines: Vec<LogLine>| lines.into_iter().map(|line| line.line).collect::<Vec<_>>();
         assert_eq!(texts(reader.next().await.unwrap()), ["one", "two", "three"]);
-        run.put("logs/node-cuda:0/00002-00001.log", "four\n").await.unwrap();
+        run.put("logs/node/cuda:0/00002-00001.log", "four\n").await.unwrap();
         assert_eq!(texts(reader.next().await.unwrap()), ["four"]);
         assert_eq!(LogReader::new(run.clone(), "").next().await.unwrap().len(), 5);
         assert_eq!(newest_generation(&run).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn workers_are_called_by_their_names_and_a_machine_is_none_of_its_workers() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Location::local(dir.path()).unwrap();
+        for worker in ["pool", "pool/1", "pool-1", "pool/10"] {
+            run.put(&format!("logs/{worker}/00001-00000.log"), format!("{worker}\n")).await.unwrap();
+        }
+        // What a child of local mode says on standard error.
+        run.put("logs/worker-0.log", "else\n").await.unwrap();
+        for worker in ["pool", "pool/1", "pool-1", "pool/10"] {
+            let lines = LogReader::new(run.clone(), worker).next().await.unwrap();
+            let said: Vec<_> = lines.iter().map(|line| (line.worker.as_str(), line.line.as_str())).collect();
+            assert_eq!(said, [(worker, worker)]);
+        }
+        assert_eq!(LogReader::new(run, "").next().await.unwrap().len(), 4);
     }
 }

@@ -35,7 +35,6 @@ pub use places::Places;
 pub(crate) use places::local_directory;
 pub use records::{Found, Records, Saved};
 pub use reports::ReportFile;
-pub(crate) use reports::ReportKeeper;
 pub use server::{Listening, Server};
 pub use signals::Signals;
 pub use timeouts::timeouts;

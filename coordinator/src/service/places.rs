@@ -12,7 +12,7 @@ use twinspire_job::JobSpec;
 ///   beauty/
 ///     job.json                  the job as it ran last, every default filled in
 ///     state.redb                phase, generation, newest checkpoint
-///     checkpoints/  metrics.jsonl  tensorboard/  audit/  export/  logs/worker-0.log
+///     checkpoints/  metrics.jsonl  tensorboard/  audit/  export/  logs/
 /// ```
 ///
 /// `runs` may be an object store. The state, metrics and logs are of this machine all the

@@ -14,6 +14,8 @@ pub(crate) struct Job {
     pub(crate) dataset_uri: String,
     /// Of its collectives.
     pub(crate) collective_timeout_ms: u64,
+    /// Its tasks are asked for when it is over.
+    pub(crate) afterwards: bool,
     directory: tempfile::TempDir,
 }
 
@@ -39,7 +41,7 @@ impl Job {
         let mut spec = JobFile::parse(&text, "job.yaml", &[]).unwrap().into_spec();
         // More of them would wait for one another on a busy machine.
         spec.train.threads = 1;
-        Job { spec, dataset_uri: String::new(), collective_timeout_ms: 60_000, directory }
+        Job { spec, dataset_uri: String::new(), collective_timeout_ms: 60_000, afterwards: false, directory }
     }
 
     /// The directory of its run.
@@ -73,6 +75,7 @@ impl Job {
             places: Some(self.places()),
             collective_timeout_ms: self.collective_timeout_ms,
             heartbeat_ms: 100,
+            afterwards: self.afterwards,
             ..Assign::default()
         }
     }

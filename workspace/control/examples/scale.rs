@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use twinspire_control::{
     Command, Device, DeviceWish, Event, Failure, FailureKind, FromWorker, Generation, Incarnation, Job,
-    Membership, Policy, Pool, Registration, Request, Session, Stage, State, TaskResult, Time, Timeouts, Verb,
+    Limits, Membership, Policy, Pool, Registration, Request, Session, Stage, State, TaskResult, Time,
+    Timeouts, Verb,
 };
 
 const WORKERS: u64 = 10_000;
@@ -54,6 +55,11 @@ fn request(name: String, min: u32, max: u32) -> Request {
     }
 }
 
+/// One that takes on a job of all workers.
+fn policy() -> Policy {
+    Policy { limits: Limits { workers_per_job: None, ..Limits::default() }, ..Policy::default() }
+}
+
 fn registered(worker: u64, session: u64, running: Option<Membership>) -> Event {
     let registration = Registration {
         name: format!("node-{}/cuda:{}", worker / 8, worker % 8).into(),
@@ -67,7 +73,7 @@ fn registered(worker: u64, session: u64, running: Option<Membership>) -> Event {
 
 impl Bench {
     fn new() -> Bench {
-        let state = State::new(Policy::default());
+        let state = State::new(policy());
         Bench { state, now: 1_000_000, jobs: Default::default(), pool: Pool::default() }
     }
 
@@ -114,7 +120,7 @@ impl Bench {
         let tasks: Vec<(u64, Option<Membership>)> =
             self.state.workers().map(|(_, worker)| (worker.incarnation.0, worker.task.clone())).collect();
         let begun = processor_time();
-        self.state = State::restore(Policy::default(), jobs, self.pool.clone(), Time(self.now));
+        self.state = State::restore(policy(), jobs, self.pool.clone(), Time(self.now));
         println!("  restore: {:.0} us", (processor_time() - begun).as_secs_f64() * 1e6);
         let back = tasks.into_iter().enumerate();
         let back: Vec<Event> =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Device, Failure, Generation, Incarnation, Rank, Stage, TaskResult, Time, Worker, WorkerName};
+use crate::{Device, Failure, Generation, Member, Rank, Stage, TaskResult, Time, WorkerName};
 
 /// A task leased to workers: their ranks, and what they have said about it so far.
 ///
@@ -44,22 +44,6 @@ pub struct Attempt {
     /// Until when members may come back, after a change of coordinators.
     #[serde(skip)]
     pub adopt_by: Option<Time>,
-}
-
-/// A member: not only a name, but the very process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its name.
-    pub worker: WorkerName,
-    /// Which life of it.
-    pub incarnation: Incarnation,
-}
-
-impl Member {
-    /// Whether a worker is that very process.
-    pub(crate) fn is(&self, worker: &Worker) -> bool {
-        self.incarnation == worker.incarnation
-    }
 }
 
 /// Why an attempt is to end before it is done.

@@ -109,6 +109,8 @@ pub struct Assignment {
     pub newest_checkpoint: Option<u64>,
     /// When the job was submitted: tells jobs of one name apart.
     pub submitted: Time,
+    /// The stage was asked for when the job was over: what comes of it stands beside the job's own results.
+    pub afterwards: bool,
 }
 
 /// What people are told about a job.

@@ -140,6 +140,12 @@ impl Job {
         self.remaining.front().copied().filter(|_| waits)
     }
 
+    /// Whether its stage was asked for when the job was over: of a coordinator that has the job, or as
+    /// a plan of its own, about a job that was trained before.
+    pub(crate) fn is_afterwards(&self) -> bool {
+        self.returns_to.is_some() || !self.request.plan.contains(&Stage::Train)
+    }
+
     /// Fewest and most workers it takes for a stage.
     pub(crate) fn workers(&self, stage: Stage) -> (u32, u32) {
         let Request { min_workers, max_workers, .. } = self.request;

@@ -76,6 +76,7 @@ impl State {
             heartbeat: job.request.timeouts.heartbeat,
             newest_checkpoint: job.checkpoint,
             submitted: job.submitted,
+            afterwards: job.is_afterwards(),
         };
         let (session, generation) = (to.session, attempt.generation);
         out.push(Command::Send { session, generation, order: Order::Assign(assignment) });

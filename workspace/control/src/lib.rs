@@ -57,6 +57,7 @@ mod job;
 mod lanes;
 mod leasing;
 mod listening;
+mod member;
 mod membership;
 mod policy;
 mod queue;
@@ -71,7 +72,7 @@ mod tests;
 mod verbs;
 mod worker;
 
-pub use attempt::{Attempt, Ending, Member};
+pub use attempt::{Attempt, Ending};
 pub use command::{Answer, Assignment, Command, Notice, Order};
 pub use event::{
     Event, FromWorker, Membership, Progress, Registration, Spent, Started, TaskResult, Training, Validated,
@@ -82,6 +83,7 @@ pub use fault::Fault;
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};
 pub use job::{Interruption, Job, Request, Wish};
 pub use lanes::{deal, share};
+pub use member::{Member, NoMember};
 pub use policy::{Limits, Policy, Timeouts};
 pub use refusal::{CODES, Refusal};
 pub use stage::{Device, DeviceWish, Phase, Split, Stage};

@@ -42,12 +42,19 @@ pub struct Policy {
 }
 
 /// What a pool takes on at most; `None` = as much as is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Jobs that are not over: queued, under way, paused.
     pub jobs: Option<u32>,
-    /// Workers that one job may ask for.
+    /// Workers that one job may ask for. A job's record lists them all.
     pub workers_per_job: Option<u32>,
+}
+
+impl Default for Limits {
+    /// As many workers as a store takes in one record.
+    fn default() -> Limits {
+        Limits { jobs: None, workers_per_job: Some(2000) }
+    }
 }
 
 impl Default for Policy {

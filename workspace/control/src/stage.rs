@@ -4,28 +4,48 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a job is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
+/// The one list of phases: the type, all its values, and their names.
+macro_rules! phases {
+    ($($(#[$doc:meta])* $phase:ident = $name:literal,)*) => {
+        /// Where a job is in its life.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Phase {
+            $($(#[$doc])* #[serde(rename = $name)] $phase,)*
+        }
+
+        impl Phase {
+            /// All there are.
+            pub const ALL: &[Phase] = &[$(Phase::$phase),*];
+
+            /// What people call it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Phase::$phase => $name,)*
+                }
+            }
+        }
+    };
+}
+
+phases! {
     /// In the queue.
-    Pending,
+    Pending = "pending",
     /// The log is being turned into a dataset.
-    Preparing,
+    Preparing = "preparing",
     /// The towers are being trained.
-    Running,
+    Running = "running",
     /// Retrieval is being measured.
-    Evaluating,
+    Evaluating = "evaluating",
     /// Embeddings and weights are being written.
-    Exporting,
+    Exporting = "exporting",
     /// Somebody paused it; `resume` goes on.
-    Paused,
+    Paused = "paused",
     /// Everything that was planned is done.
-    Succeeded,
+    Succeeded = "succeeded",
     /// It cannot go on; `retry` tries again.
-    Failed,
+    Failed = "failed",
     /// Somebody cancelled it; `retry` goes on.
-    Cancelled,
+    Cancelled = "cancelled",
 }
 
 impl Phase {
@@ -42,17 +62,7 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Phase::Pending => "pending",
-            Phase::Preparing => "preparing",
-            Phase::Running => "running",
-            Phase::Evaluating => "evaluating",
-            Phase::Exporting => "exporting",
-            Phase::Paused => "paused",
-            Phase::Succeeded => "succeeded",
-            Phase::Failed => "failed",
-            Phase::Cancelled => "cancelled",
-        })
+        f.write_str(self.as_str())
     }
 }
 

@@ -16,8 +16,8 @@ use parquet::arrow::ArrowWriter;
 use twinspire_job::{FeatureKind, TokenSpec};
 
 use crate::format::{
-    ActionCounts, ActionInfo, FORMAT_VERSION, FeatureInfo, FileInfo, ITEMS, LengthQuantiles, MANIFEST,
-    Manifest, ShardInfo, items_schema, timelines_file, timelines_schema,
+    ActionCounts, ActionInfo, FeatureInfo, FileInfo, ITEMS, MANIFEST, Manifest, ShardInfo, items_schema,
+    timelines_file, timelines_schema,
 };
 use crate::random::{Purpose, Random};
 
@@ -174,10 +174,6 @@ impl TestDataset {
         let text = FeatureKind::Text { tokens: TokenSpec { unigrams: 10, bigrams: 0, trigrams: 0 } };
         let sum = |part: fn(&TestUser) -> usize| self.users.iter().map(|user| part(user) as u64).sum();
         Manifest {
-            format_version: FORMAT_VERSION,
-            fingerprint: "test".into(),
-            created_by: env!("CARGO_PKG_VERSION").into(),
-            users: 0,
             items: self.items as u64,
             counts: ActionCounts {
                 total: sum(|user| user.items.len()),
@@ -189,15 +185,8 @@ impl TestDataset {
             surfaces: if self.rich { vec!["home".into(), "search".into()] } else { Vec::new() },
             has_time: self.rich,
             has_durations: self.rich,
-            time_span_ms: None,
             features: vec![feature("title", text, 10), feature("image", FeatureKind::Vector { dim: 2 }, 0)],
-            shards: Vec::new(),
-            files: Vec::new(),
-            lengths: LengthQuantiles::default(),
-            top_items: Vec::new(),
-            rejected: Vec::new(),
-            dropped: Vec::new(),
-            rows_read: 0,
+            ..Manifest::empty("test")
         }
     }
 }

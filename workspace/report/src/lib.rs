@@ -4,7 +4,7 @@
 //! ```text
 //! runs/beauty/metrics.jsonl                   MetricsFile: one JSON object a line, no step twice
 //! runs/beauty/tensorboard/events.out.tfevents… EventFile: a new file a start
-//! runs/beauty/evaluation.json                 EvaluationReport, and the same as a table
+//! runs/beauty/evaluation-test.json            EvaluationReport, and the same as a table
 //! ```
 //!
 //! A run may be killed and resumed at an earlier step. [`MetricsFile::open`] and
@@ -17,8 +17,10 @@ mod error;
 mod evaluation;
 mod events;
 mod metrics;
+mod names;
 
 pub use error::{CODES, ReportError};
 pub use evaluation::{EvaluationReport, Metrics, Split};
 pub use events::EventFile;
 pub use metrics::{EvaluationRecord, MetricsFile, Record, TrainRecord};
+pub use names::{later_evaluation, own_evaluation};

@@ -137,6 +137,10 @@ impl StorageError {
         let (uri, reason) = (uri.to_owned(), error.to_string());
         match error.kind() {
             ErrorKind::NotFound => StorageError::NotFound { uri, operation },
+            // A file where a directory was meant has nothing in it.
+            ErrorKind::NotADirectory if operation == Operation::Read => {
+                StorageError::NotFound { uri, operation }
+            }
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                 StorageError::PermissionDenied { uri, operation, reason }
             }

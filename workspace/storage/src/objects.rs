@@ -148,7 +148,10 @@ impl Location {
         match self.store().head(&path).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(self.error(&path, Operation::Read, &error)),
+            Err(error) => match self.error(&path, Operation::Read, &error) {
+                error if error.is_not_found() => Ok(false),
+                error => Err(error),
+            },
         }
     }
 

@@ -114,6 +114,19 @@ async fn files_conform() {
     assert_eq!(staged.collect::<Vec<_>>(), [""; 0], "unfinished files are left");
 }
 
+#[tokio::test]
+async fn below_a_file_there_is_nothing_to_read() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("log.csv"), "x").unwrap();
+    let below = Location::local(&directory.path().join("log.csv")).unwrap();
+    let error = below.get("part-0.csv").await.unwrap_err();
+    assert!(error.is_not_found() && error.is_user_mistake(), "{error:?}");
+    assert!(!below.exists("part-0.csv").await.unwrap());
+    // What is in the way of a write is not there to be written over.
+    let error = below.put("part-0.csv", vec![1u8]).await.unwrap_err();
+    assert!(!error.is_not_found(), "{error:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s3_conforms() {
     let server = S3Server::start(&["bucket"]).await.unwrap();

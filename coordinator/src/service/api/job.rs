@@ -7,8 +7,7 @@ use crate::service::{Board, Places, View, WorkerView, convert};
 
 /// A job as it is now.
 pub(super) fn message(view: &View, board: &Board) -> v1::Job {
-    let View { job, spec, progress, started, validated, spent, trouble, results, paced: _, is_extra: _ } =
-        view;
+    let View { job, spec, progress, started, validated, spent, trouble, results, paced: _ } = view;
     let request = &job.request;
     let workers = job.attempt.iter().flat_map(|attempt| &attempt.members);
     let mut evaluation_json = String::new();

@@ -113,6 +113,32 @@ fn another_stage_of_a_cancelled_job_leaves_the_rest_for_a_retry() {
 }
 
 #[test]
+fn workers_know_whether_a_stage_is_the_jobs_own_or_was_asked_for_afterwards() {
+    let afterwards = |world: &World| match &world.told("w1")[..] {
+        [Order::Assign(assignment)] => (assignment.stage, assignment.afterwards),
+        told => panic!("{told:?}"),
+    };
+    let mut world = World::new(1);
+    world.submit(job("a", 1, 1));
+    assert_eq!(afterwards(&world), (TRAIN, false));
+    world.say("w1", FromWorker::CheckpointCommitted { step: 10 });
+    world.say("w1", trained(false));
+    assert_eq!(afterwards(&world), (EVALUATE, false));
+    world.say("w1", evaluated());
+    world.ask(Verb::Also("a".into(), EVALUATE)).unwrap();
+    assert_eq!(afterwards(&world), (EVALUATE, true));
+    // The next coordinator knows it too.
+    world.change_coordinators();
+    world.reconnect("w1", None);
+    assert_eq!(afterwards(&world), (EVALUATE, true));
+
+    // A plan without training is about a job that was trained before.
+    let mut world = World::new(1);
+    world.submit(Request { plan: vec![EVALUATE], ..job("a", 1, 1) });
+    assert_eq!(afterwards(&world), (EVALUATE, true));
+}
+
+#[test]
 fn another_stage_that_fails_leaves_the_job_as_it_was() {
     let mut world = succeeded();
     world.ask(Verb::Also("a".into(), EXPORT)).unwrap();

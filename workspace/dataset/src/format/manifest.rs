@@ -155,6 +155,31 @@ pub struct DroppedRows {
 }
 
 impl Manifest {
+    /// That of a dataset with nothing in it.
+    pub fn empty(fingerprint: &str) -> Manifest {
+        Manifest {
+            format_version: FORMAT_VERSION,
+            fingerprint: fingerprint.into(),
+            created_by: format!("twinspire {}", env!("CARGO_PKG_VERSION")),
+            users: 0,
+            items: 0,
+            counts: ActionCounts::default(),
+            actions: Vec::new(),
+            surfaces: Vec::new(),
+            has_time: false,
+            has_durations: false,
+            time_span_ms: None,
+            features: Vec::new(),
+            shards: Vec::new(),
+            files: Vec::new(),
+            lengths: LengthQuantiles::default(),
+            top_items: Vec::new(),
+            rejected: Vec::new(),
+            dropped: Vec::new(),
+            rows_read: 0,
+        }
+    }
+
     /// Reads a manifest and checks that this build understands it and that its parts agree.
     ///
     /// `place` is where it came from, for errors.

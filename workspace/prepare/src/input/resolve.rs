@@ -65,9 +65,10 @@ async fn find(uri: &str, field: &str) -> Result<(Vec<(Location, ObjectMeta)>, bo
         match location.store().head(&location.path()).await {
             Ok(meta) => return Ok((vec![(location, meta)], false)),
             Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => {
-                return Err(StorageError::from_store(location.uri(), Operation::Read, &error).into());
-            }
+            Err(error) => match StorageError::from_store(location.uri(), Operation::Read, &error) {
+                error if error.is_not_found() => {}
+                error => return Err(error.into()),
+            },
         }
     }
     let inside: Vec<_> = list(&location).await?.into_iter().filter(|(name, ..)| !hidden(name)).collect();
@@ -198,6 +199,7 @@ mod tests {
             (format!("{root}/event.csv"), "did you mean `events.csv`?"),
             (format!("{root}/*.parquet"), "none of the 1 files"),
             (format!("{root}/none/x.csv"), "there is no directory"),
+            (format!("{root}/events.csv/x.csv"), "there is no directory"),
         ] {
             let error = resolve(&[uri], LogFormat::Auto, "log", "log.uri", Part::Train).await.unwrap_err();
             assert_eq!(error.code(), "TW2001");

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tch::Tensor;
 use twinspire_collective::{Collective, CollectiveError};
-use twinspire_dataset::format::{ActionCounts, ActionInfo, LengthQuantiles};
+use twinspire_dataset::format::ActionInfo;
 use twinspire_dataset::{Bucket, FeatureColumn, ItemTable, LaneBatch, Manifest, Queries, Tokens};
 use twinspire_job::JobSpec;
 
@@ -47,25 +47,12 @@ fn merge(into: &mut Value, from: Value) {
 pub fn manifest() -> Manifest {
     let action = |name: &str| ActionInfo { name: name.into(), positive: true, weight: 1.0, count: 1 };
     Manifest {
-        format_version: 1,
-        fingerprint: "small".into(),
-        created_by: "test".into(),
-        users: 0,
         items: ITEMS as u64,
-        counts: ActionCounts::default(),
         actions: vec![action("click"), action("save")],
         surfaces: vec!["home".into(), "search".into(), "related".into()],
         has_time: true,
         has_durations: true,
-        time_span_ms: None,
-        features: Vec::new(),
-        shards: Vec::new(),
-        files: Vec::new(),
-        lengths: LengthQuantiles::default(),
-        top_items: Vec::new(),
-        rejected: Vec::new(),
-        dropped: Vec::new(),
-        rows_read: 0,
+        ..Manifest::empty("small")
     }
 }
 
