@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ RIVALS = ROOT / "benches" / "rivals"
 WORK = ROOT / "runs" / "bench"
 CORES = len(os.sched_getaffinity(0))
 TWINSPIRE = "twinspire"
-BENCHMARKS = ["training", "loss", "prepare", "coordinator"]
+BENCHMARKS = ["training", "loss", "prepare", "coordinator", "recovery"]
 
 Figures = dict[str, float]
 
@@ -290,6 +291,98 @@ class Benches:
         }
         contestants = {TWINSPIRE: lambda: run_json([ours, manifest]), **rivals}
         return Case(f"plan, {shards:,} shards, 64 lanes", measures, contestants)
+
+
+    # Recovery -----------------------------------------------------------------------------------------
+
+    def recovery(self) -> Iterator[Case]:
+        """A worker is killed in the midst of training: how soon the others go on, and what they do again."""
+        log = self.options.data / "amazon-beauty/events.csv.gz"
+        if not log.exists():
+            return say(f"recovery: skipped: there is no {log} (--data)")
+        manifest, overrides = "manifests/amazon-beauty.yaml", [f"--set=log.uri={log}"]
+        spec = json.loads(run([self.program, "validate", manifest, *overrides, "--output", "json"])[0])
+        user, processes, every, kill_at = spec["towers"]["user"], 2, 20, 30
+
+        def twinspire() -> Figures:
+            settings = {
+                "runs": WORK / "work",
+                "name": "struck",
+                "workers": f"{{min: 1, max: {processes}}}",
+                "train.threads": 1,
+                "train.log_every": 1,
+                "checkpoint.every_steps": every,
+                "evaluate.every_epochs": 0,
+                "evaluate.best": "last",
+                "device": "cpu",
+            }
+            overridden = [f"--set={field}={value}" for field, value in settings.items()]
+            command = [self.program, "local", manifest, "--fresh", *overrides, *overridden]
+            with struck(command, WORK / "work" / "struck" / "metrics.jsonl", kill_at) as figures:
+                return figures
+
+        def torchrun() -> Figures:
+            flags = {
+                "order": spec["log"]["columns"]["order"],
+                "max-len": user["max_actions"],
+                "batch": spec["train"]["global_batch"],
+                "dropout": user["dropout"],
+                "width": user["d_model"],
+                "layers": user["layers"],
+                "heads": user["heads"],
+                "processes": processes,
+                "every": every,
+            }
+            return run_json([*self.rival, RIVALS / "restart.py", log, *[f"--{flag}={v}" for flag, v in flags.items()]])
+
+        measures = [
+            Measure("first_step_s", "s from kill -9 to the next step"),
+            Measure("new_step_s", "s to the next step not done before"),
+            Measure("steps_redone", "steps done again"),
+        ]
+        name = f"recovery, amazon-beauty, 1 of {processes} workers killed"
+        yield Case(name, measures, {TWINSPIRE: twinspire, "torchrun": torchrun})
+
+
+@contextmanager
+def struck(command: list[str | Path], metrics: Path, kill_at: int) -> Iterator[Figures]:
+    """A local run one of whose workers is killed: how soon it goes on."""
+
+    def steps() -> list[tuple[int, float]]:
+        lines = metrics.read_text().splitlines() if metrics.exists() else []
+        records = (json.loads(line) for line in lines if line.endswith("}"))
+        return [(record["step"], time.time()) for record in records if record["kind"] == "train"]
+
+    def wait_for(what: str, found: Callable[[], tuple[int, float] | None]) -> tuple[int, float]:
+        by = time.monotonic() + 300
+        while time.monotonic() < by:
+            if (there := found()) is not None:
+                return there
+            if process.poll() is not None:
+                raise Failed(f"{' '.join(map(str, command))}\nended before {what}")
+            time.sleep(0.02)
+        raise Failed(f"{' '.join(map(str, command))}\n{what} did not come")
+
+    WORK.mkdir(parents=True, exist_ok=True)
+    metrics.unlink(missing_ok=True)
+    with (WORK / "stderr.txt").open("w") as errors:
+        process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=errors, stderr=errors)
+    try:
+        wait_for("training", lambda: next((step for step in steps() if step[0] >= kill_at), None))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        workers = [int(child) for child in children if "worker" in Path(f"/proc/{child}/cmdline").read_text()]
+        killed = time.time()
+        os.kill(workers[-1], signal.SIGKILL)
+        time.sleep(0.1)  # A step may have been under way.
+        furthest, there = max(step for step, _ in steps()), len(steps())
+        # Metrics of steps that are done again replace those that were there.
+        first = wait_for("a step", lambda: next((s for s in steps()[-1:] if s[0] > furthest or len(steps()) < there), None))
+        new = wait_for("a new step", lambda: next((step for step in steps() if step[0] > furthest), None))
+        redone = max(0, furthest - first[0] + 1)
+        yield {"first_step_s": first[1] - killed, "new_step_s": new[1] - killed, "steps_redone": redone}
+    finally:
+        process.kill()
+        process.wait()
 
 
 def say(text: str) -> None:

@@ -83,6 +83,10 @@ pub struct Job {
     pub dataset_uri: Option<String>,
     /// Step of the newest checkpoint known to be visible.
     pub checkpoint: Option<u64>,
+    /// Step of the newest one that was decided to be made visible. Recorded before rank 0 is told, by compare-and-swap:
+    /// a coordinator that does not lead any more has nothing committed.
+    #[serde(default)]
+    pub committing: Option<u64>,
     /// Why it failed, when it did.
     pub failure: Option<Failure>,
     /// The most steps that training has gone on after from what workers had in memory.
@@ -115,6 +119,7 @@ impl Job {
             generation: request.generation,
             dataset_uri: None,
             checkpoint: request.checkpoint,
+            committing: None,
             failure: None,
             reached: 0,
             retries: 0,

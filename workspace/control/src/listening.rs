@@ -75,6 +75,8 @@ impl State {
             FromWorker::CheckpointPart { step, part } => {
                 // Invariant C.
                 if let Some(parts) = attempt.part_written(step, *rank, part) {
+                    state.committing = state.committing.max(Some(step));
+                    out.changed.insert(job.clone());
                     self.order(job, 0..1, Order::CommitCheckpoint { step, parts }, out);
                 }
             }

@@ -21,6 +21,22 @@ fn a_checkpoint_is_committed_by_rank_0_once_every_rank_wrote_its_part() {
 }
 
 #[test]
+fn that_a_checkpoint_is_to_be_committed_is_recorded_before_rank_0_is_told() {
+    let mut world = World::training(2);
+    world.say("w1", part(100));
+    world.say("w2", part(100));
+    let recorded = world
+        .said
+        .iter()
+        .position(|command| matches!(command, Command::Record(job) if job.committing == Some(100)));
+    let told = world
+        .said
+        .iter()
+        .position(|command| matches!(command, Command::Send { order: Order::CommitCheckpoint { .. }, .. }));
+    assert!(recorded.is_some() && recorded < told, "{:?}", world.said);
+}
+
+#[test]
 fn parts_of_different_steps_make_no_checkpoint() {
     let mut world = World::training(2);
     assert_eq!(world.say("w1", part(100)), []);
