@@ -132,7 +132,9 @@ impl Simulated {
                 Ok(Some(self.idle))
             }
             Order::Shutdown(_) => Err("a worker was shut down".into()),
-            Order::Welcome(_) | Order::Rendezvous(_) | Order::CommitCheckpoint(_) => Ok(None),
+            Order::Welcome(_) | Order::Rendezvous(_) | Order::CommitCheckpoint(_) | Order::Suffer(_) => {
+                Ok(None)
+            }
         }
     }
 
