@@ -122,9 +122,10 @@ changed: if it cannot be, you are told.
 
 ## Time-outs
 
-`recovery_target` derives all of them: a worker sends a heartbeat every tenth of it and is taken for dead after three
-tenths; a collective operation gives up after four tenths; a new generation of workers has three tenths to meet. What is
-left is for bringing newcomers up to the committed step. It is at least 5s. A step must take less than four tenths of it.
+`recovery_target` derives all of them: a worker sends a heartbeat every tenth of it, at least every 2s, and is taken for
+dead after three tenths. What is left is for the others to let go of what they wait for, to meet anew, and to commit a
+step; a step must take less than half of it. It is at least 5s. A worker whose process ends is missed at once. When no
+coordinator is there to say who is lost, a collective operation gives up after four times the target, at least 60s.
 
 ## Going on with a run
 
