@@ -107,6 +107,7 @@ impl Memory {
             // Said again by itself.
             Body::Progress(_)
             | Body::CheckpointDelayed(_)
+            | Body::Pace(_)
             | Body::Heartbeat(_)
             | Body::Register(_)
             | Body::Leaving(_)
@@ -266,8 +267,10 @@ impl Voice {
 
 impl Spoken {
     fn send(&mut self, generation: u64, body: Body) {
-        let can_be_dropped =
-            matches!(body, Body::Heartbeat(_) | Body::Progress(_) | Body::CheckpointDelayed(_));
+        let can_be_dropped = matches!(
+            body,
+            Body::Heartbeat(_) | Body::Progress(_) | Body::Pace(_) | Body::CheckpointDelayed(_)
+        );
         let Some(connection) = &self.connection else { return };
         match connection.try_send(from_worker(generation, body)) {
             Ok(()) => {}
@@ -309,6 +312,7 @@ mod tests {
                     },
                     Body::Heartbeat(_) => "heartbeat".into(),
                     Body::Progress(_) => "progress".into(),
+                    Body::Pace(_) => "pace".into(),
                     Body::RendezvousReady(_) => "rendezvous".into(),
                     Body::TrainingStarted(_) => "started".into(),
                     Body::CheckpointPart(part) => format!("part {}", part.step),

@@ -130,8 +130,10 @@ impl Explain {
         let mut jobs = self.server.connect().await?;
         let job = jobs.get(v1::GetRequest { name: self.job.clone() }).await?.into_inner();
         let events = events(&mut jobs, self.job).await?;
-        let why: Vec<_> =
-            events.iter().filter(|event| matches!(event.kind.as_str(), "retrying" | "stopping")).collect();
+        let why: Vec<_> = events
+            .iter()
+            .filter(|event| matches!(event.kind.as_str(), "retrying" | "stopping" | "slow"))
+            .collect();
         if let Format::Json | Format::Yaml = self.output {
             let value = json!({
                 "name": job.name,

@@ -122,6 +122,14 @@ impl Screen {
             Notice::WentOn { after, step, .. } => {
                 tracing::info!(step, seconds = after.as_secs_f64(), "training goes on");
             }
+            Notice::Pace { worker, factor } => match factor {
+                Some(factor) => {
+                    self.say(&format!(
+                        "{worker} computes {factor:.1} times as long for a lane as the others"
+                    ));
+                }
+                None => self.say(&format!("{worker} keeps pace with the others again")),
+            },
             Notice::Assigned { .. } | Notice::Stopping { .. } => {}
             Notice::Done(result) => {
                 self.told = None;

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use twinspire_control::{
     Assignment, Device, DeviceWish, Failure, FailureKind, Fault, FromWorker, Incarnation, Interruption,
-    JobName, Membership, Notice, Order, Progress, Registration, Spent, Split, Stage, Started, TaskResult,
-    Training, Validated,
+    JobName, Membership, Notice, Order, Progress, Registration, Spent, Split, Stage, Started, Stragglers,
+    TaskResult, Training, Validated,
 };
 use twinspire_job::JobSpec;
 use twinspire_proto::v1::{self, coordinator_message, task_done, worker_message::Body};
@@ -20,6 +20,14 @@ pub(crate) fn plan(spec: &JobSpec) -> Vec<Stage> {
         plan.push(Stage::Export { step: None });
     }
     plan
+}
+
+pub(super) fn stragglers(policy: twinspire_job::Stragglers) -> Stragglers {
+    match policy {
+        twinspire_job::Stragglers::Keep => Stragglers::Keep,
+        twinspire_job::Stragglers::FewerLanes => Stragglers::FewerLanes,
+        twinspire_job::Stragglers::Drain => Stragglers::Drain,
+    }
 }
 
 pub(super) fn device_wish(device: twinspire_job::Device) -> DeviceWish {
@@ -89,6 +97,7 @@ pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
         Body::CheckpointCommitted(v1::CheckpointCommitted { step }) => {
             FromWorker::CheckpointCommitted { step }
         }
+        Body::Pace(v1::Pace { ms_per_lane }) => FromWorker::Pace(ms_per_lane),
         Body::CheckpointDelayed(v1::CheckpointDelayed { step, message }) => {
             FromWorker::CheckpointDelayed { step, message }
         }
@@ -277,6 +286,9 @@ pub(super) fn failure(of: &Failure) -> v1::JobFailure {
     }
 }
 
+/// The kind of events that say that a worker is slower than the others.
+const SLOW: &str = "slow";
+
 /// The kind of events that say that something was made to fail.
 pub(super) const FAULT: &str = "fault";
 
@@ -321,6 +333,12 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             };
             (kind, format!("step {step} is done, {seconds:.1} s after {what}"))
         }
+        Notice::Pace { worker, factor } => match factor {
+            Some(factor) => {
+                (SLOW, format!("{worker} computes {factor:.1} times as long for a lane as the others"))
+            }
+            None => (SLOW, format!("{worker} keeps pace with the others again")),
+        },
         Notice::Stopping { reason } => ("stopping", format!("stopping at the next step: {reason}")),
         Notice::Done(result) => ("done", done_in_words(result)),
         Notice::Refused { reason } => ("refused", reason.clone()),

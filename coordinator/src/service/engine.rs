@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle};
 use twinspire_control::{
-    Command, Event, Generation, Job, JobName, Notice, Policy, Session, State, Time, Verb, share,
+    Command, Event, Generation, Job, JobName, Notice, Policy, Session, State, Time, Verb,
 };
 use twinspire_job::JobSpec;
 use twinspire_proto::{from_coordinator, v1::Register};
@@ -186,9 +186,7 @@ impl Engine {
             let attempt = job.and_then(|job| job.attempt.as_ref());
             let rank = attempt.and_then(|attempt| attempt.rank_of(name));
             let lanes = match (job, attempt, rank) {
-                (Some(job), Some(attempt), Some(rank)) => {
-                    share(job.request.lanes, attempt.members.len() as u32, rank.0)
-                }
+                (Some(job), Some(attempt), Some(rank)) => attempt.lanes_of(rank, job.request.lanes),
                 _ => 0..0,
             };
             Some(WorkerView {

@@ -11,7 +11,7 @@ use twinspire_proto::v1::{Register, worker_message::Body};
 
 use super::{
     Board, Places,
-    convert::{device_wish, plan},
+    convert::{device_wish, plan, stragglers},
     sessions::Outbox,
     timeouts,
 };
@@ -88,6 +88,7 @@ impl Submission {
             checkpoint,
             timeouts: timeouts(spec.recovery_target.0),
             chaos: spec.chaos,
+            stragglers: stragglers(spec.stragglers),
         };
         Submission { spec: Arc::new(spec), request }
     }

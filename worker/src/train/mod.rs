@@ -17,6 +17,7 @@ mod kept;
 mod ledger;
 mod meeting;
 mod metrics;
+mod pace;
 mod spent;
 mod standing;
 
@@ -28,7 +29,8 @@ use twinspire_towers::{Told, evaluate::Evaluation};
 
 pub(crate) use self::kept::Keep;
 use self::{
-    checkpoints::Checkpoints, due::Due, kept::Kept, ledger::Ledger, metrics::Metrics, standing::Standing,
+    checkpoints::Checkpoints, due::Due, kept::Kept, ledger::Ledger, metrics::Metrics, pace::Pace,
+    standing::Standing,
 };
 use crate::{
     evaluate::{Measured, measure},
@@ -110,6 +112,7 @@ impl Training<'_> {
         let (dataset, plan) = (&self.loaded.dataset, &self.loaded.plan);
         let mut reader = LaneReader::start(dataset, plan, &settings, &lanes, step..total_steps.max(step))?;
 
+        let mut pace = Pace::new(&self.task.link, lanes.len());
         let mut stopped = false;
         if kept {
             // A fault may have come between a step and what is due after it.
@@ -131,7 +134,9 @@ impl Training<'_> {
             let met = self.loaded.communication.spent();
             let report = self.loaded.trainer.step(&batches, told)?;
             step = report.step;
-            standing.spent.step(asked.elapsed(), waited, self.loaded.communication.spent() - met);
+            let (took, met) = (asked.elapsed(), self.loaded.communication.spent() - met);
+            standing.spent.step(took, waited, met);
+            pace.step(took.saturating_sub(waited + met));
             ledger.step(&report, self.task.generation);
             self.checkpoints.trained(&batches);
             self.metrics.step(&report, &standing.spent)?;

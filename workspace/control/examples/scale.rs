@@ -46,6 +46,7 @@ fn request(name: String, min: u32, max: u32) -> Request {
         generation: Generation(0),
         checkpoint: None,
         chaos: false,
+        stragglers: Default::default(),
         timeouts: Timeouts {
             heartbeat: Duration::from_secs(2),
             lost: Duration::from_secs(9),

@@ -1,10 +1,13 @@
 //! One try at one stage, by one set of workers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Device, Failure, Generation, Member, Rank, Stage, TaskResult, Time, WorkerName};
+use crate::{Device, Failure, Generation, Member, Rank, Stage, TaskResult, Time, WorkerName, lanes};
 
 /// A task leased to workers: their ranks, and what they have said about it so far.
 ///
@@ -19,6 +22,9 @@ pub struct Attempt {
     pub device: Device,
     /// The workers, by rank.
     pub members: Vec<Member>,
+    /// Lanes of each rank; empty when they are dealt evenly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<u32>,
     /// Why it is to end before it is done.
     pub ending: Option<Ending>,
     /// When it began.
@@ -41,6 +47,9 @@ pub struct Attempt {
     /// Ranks whose task failed: there is nothing for them to let go of.
     #[serde(skip)]
     pub let_go: BTreeSet<Rank>,
+    /// Ranks that are slow and were not thought to be, or the other way round, and since when.
+    #[serde(skip)]
+    pub odd: BTreeMap<Rank, Time>,
     /// Until when members may come back, after a change of coordinators.
     #[serde(skip)]
     pub adopt_by: Option<Time>,
@@ -74,6 +83,7 @@ impl Attempt {
             generation,
             device,
             members,
+            shares: Vec::new(),
             ending: None,
             since,
             rendezvous: None,
@@ -82,7 +92,19 @@ impl Attempt {
             bereft: BTreeMap::new(),
             let_go: BTreeSet::new(),
             bereft_since: None,
+            odd: BTreeMap::new(),
             adopt_by: None,
+        }
+    }
+
+    /// The lanes of a rank, of all that the job has.
+    pub fn lanes_of(&self, rank: Rank, lanes: u32) -> Range<u32> {
+        match self.shares.get(rank.0 as usize) {
+            Some(share) => {
+                let first: u32 = self.shares[..rank.0 as usize].iter().sum();
+                first..first + share
+            }
+            None => lanes::share(lanes, self.members.len() as u32, rank.0),
         }
     }
 

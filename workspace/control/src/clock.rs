@@ -23,6 +23,7 @@ impl State {
         for job in with_attempt.map(|job| job.name().clone()).collect::<Vec<_>>() {
             self.blame(&job, now, out);
             self.adopt(&job, now, out);
+            self.look_for_stragglers(&job, now, out);
         }
         // Pauses end, patience runs out, sizes settle.
         self.unsettled = true;

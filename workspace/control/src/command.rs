@@ -184,6 +184,13 @@ pub enum Notice {
         /// The step.
         step: u64,
     },
+    /// A worker is slower than the others, or no more.
+    Pace {
+        /// Which.
+        worker: WorkerName,
+        /// Times as long as the others it computes for a lane; none when it keeps pace again.
+        factor: Option<f64>,
+    },
     /// Training stops at the next step boundary.
     Stopping {
         /// Why.

@@ -108,6 +108,8 @@ pub enum FromWorker {
     Idle,
     /// How far the task is.
     Progress(Progress),
+    /// Milliseconds it computes for a lane of a step, without what it waits for.
+    Pace(f64),
     /// Rank 0 listens for the others.
     RendezvousReady {
         /// Host name or address.

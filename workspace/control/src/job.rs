@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, DeviceWish, Failure, Generation, JobName, Phase, Stage, Time, Timeouts};
+use crate::{
+    Attempt, DeviceWish, Failure, Generation, JobName, Phase, Stage, Time, Timeouts, stragglers::Stragglers,
+};
 
 /// What somebody asks for by submitting a job, as far as it matters to decisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub struct Request {
     /// Its workers may be made to fail on purpose.
     #[serde(default)]
     pub chaos: bool,
+    /// What is done about workers that are slower than the others.
+    #[serde(default)]
+    pub stragglers: Stragglers,
 }
 
 /// What keeps training from going on.

@@ -3,8 +3,8 @@
 use std::{cmp::Reverse, ops::Range};
 
 use crate::{
-    Assignment, Attempt, Command, Device, Ending, JobName, Member, Membership, Notice, Order, Rank, State,
-    Time, Worker, WorkerName, lanes, state::Outcome,
+    Assignment, Attempt, Command, Device, Ending, JobName, Member, Membership, Notice, Order, Rank, Stage,
+    State, Stragglers, Time, Worker, WorkerName, state::Outcome,
 };
 
 impl State {
@@ -18,7 +18,10 @@ impl State {
         self.pool.generation = generation;
         job.generation = generation;
         job.not_before = None;
-        let attempt = Attempt::new(stage, generation, device, members, now);
+        let mut attempt = Attempt::new(stage, generation, device, members, now);
+        if job.request.stragglers == Stragglers::FewerLanes && stage == Stage::Train {
+            attempt.shares = self.crew.shares_of(name, &attempt.members, job.request.lanes);
+        }
         let workers: Vec<WorkerName> = attempt.members.iter().map(|member| member.worker.clone()).collect();
         self.seats.take(name, &attempt);
         job.attempt = Some(attempt);
@@ -31,6 +34,7 @@ impl State {
             self.crew.change(worker, |worker| {
                 worker.task = Some(Membership { job: name.clone(), generation });
                 worker.last = Some(Membership { job: name.clone(), generation });
+                worker.pace = None;
                 worker.heard = worker.heard.max(now);
             });
             self.assign(name, worker, out);
@@ -70,7 +74,7 @@ impl State {
             rank: seat.rank,
             world,
             // Invariant B.
-            lanes: lanes::share(job.request.lanes, world, seat.rank.0),
+            lanes: attempt.lanes_of(seat.rank, job.request.lanes),
             dataset_uri: job.dataset_uri.clone().unwrap_or_default(),
             collective_timeout: job.request.timeouts.collective,
             heartbeat: job.request.timeouts.heartbeat,

@@ -38,7 +38,7 @@
 //! [`State`] is the whole. `verbs` are what people ask; `membership` is workers that come and go,
 //! `listening` what they say, `clock` what time does; `failing` and `finishing` are what becomes of a
 //! job. `queue` decides who gets which workers, from counts alone; `schedule` and `leasing` carry that
-//! out. `crew` and `seats` find things among thousands.
+//! out; `stragglers` sees who is slow. `crew` and `seats` find things among thousands.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -67,6 +67,7 @@ mod seats;
 mod shares;
 mod stage;
 mod state;
+mod stragglers;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -82,10 +83,11 @@ pub use failure::{Failure, FailureKind};
 pub use fault::Fault;
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};
 pub use job::{Interruption, Job, Request, Wish};
-pub use lanes::{deal, share};
+pub use lanes::deal;
 pub use member::{Member, NoMember};
 pub use policy::{Limits, Policy, Timeouts};
 pub use refusal::{CODES, Refusal};
 pub use stage::{Device, DeviceWish, Phase, Split, Stage};
 pub use state::{Pool, State};
+pub use stragglers::Stragglers;
 pub use worker::Worker;

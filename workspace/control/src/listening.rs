@@ -65,6 +65,10 @@ impl State {
                     }
                 }
             }
+            FromWorker::Pace(pace) => {
+                let mean = |before: f64| (before + pace) / 2.0;
+                self.crew.change(name, |worker| worker.pace = Some(worker.pace.map_or(pace, mean)));
+            }
             FromWorker::RendezvousReady { host, port } => {
                 let there = Some((host.clone(), port));
                 if attempt.rendezvous != there {

@@ -42,6 +42,8 @@ impl State {
             drained: self.pool.drained.contains(&name),
             returning: who.running.is_some(),
             task: who.running.clone(),
+            pace: same.and_then(|same| same.pace),
+            slow: same.and_then(|same| same.slow.clone()),
             last: same.and_then(|same| same.last.clone()).or(who.running),
         };
         self.sessions.insert(session, name.clone());

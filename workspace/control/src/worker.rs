@@ -1,6 +1,6 @@
 //! A worker of the pool.
 
-use crate::{Device, Incarnation, Membership, Session, Time};
+use crate::{Device, Incarnation, JobName, Membership, Session, Time};
 
 /// A worker's process that is connected, or was a moment ago.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,10 @@ pub struct Worker {
     pub task: Option<Membership>,
     /// Its task is ending, or was given up.
     pub returning: bool,
+    /// Milliseconds it computes for a lane of the step, in its present task.
+    pub pace: Option<f64>,
+    /// The job for which it is known to be slow, and by how much.
+    pub slow: Option<(JobName, f64)>,
     /// The task it last began, whose job may find its files cached and its state in memory.
     pub last: Option<Membership>,
 }

@@ -129,9 +129,10 @@ coordinator is there to say who is lost, a collective operation gives up after f
 
 ## Going on with a run
 
-A run is resumed only by the job it was begun with. These may change: `device`, `workers`, `recovery_target`, `runs`,
-`evaluate`, `checkpoint`, `export`, `log.max_bad_rows`, `prepare.memory`, `prepare.threads`, `loss.tile_rows`,
-`loss.tile_columns`, `train.graphs`, `train.log_every`, `train.threads`; and `train.epochs` or `train.steps` may grow.
+A run is resumed only by the job it was begun with. These may change: `device`, `workers`, `recovery_target`,
+`stragglers`, `chaos`, `runs`, `evaluate`, `checkpoint`, `export`, `log.max_bad_rows`, `prepare.memory`,
+`prepare.threads`, `loss.tile_rows`, `loss.tile_columns`, `train.graphs`, `train.log_every`, `train.threads`; and
+`train.epochs` or `train.steps` may grow.
 ";
 
 /// The page, as Markdown.

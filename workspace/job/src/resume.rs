@@ -9,11 +9,12 @@ use crate::spec::JobSpec;
 
 /// What may differ between a run and its resumption: where and how fast it runs, what is measured
 /// and what is kept. `loss.tile_*` and `train.graphs` change the order of sums, not what is summed.
-const FREE: [&[&str]; 16] = [
+const FREE: [&[&str]; 17] = [
     &["device"],
     &["workers"],
     &["recovery_target"],
     &["chaos"],
+    &["stragglers"],
     &["runs"],
     &["evaluate"],
     &["checkpoint"],

@@ -11,6 +11,7 @@ mod membership;
 mod queue;
 mod queue_properties;
 mod scheduling;
+mod stragglers;
 mod verbs;
 mod world;
 

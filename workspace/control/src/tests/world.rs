@@ -39,6 +39,7 @@ pub(super) fn job(name: &str, min: u32, max: u32) -> Request {
         generation: Generation(0),
         checkpoint: None,
         chaos: false,
+        stragglers: Stragglers::FewerLanes,
         timeouts: Timeouts {
             heartbeat: Duration::from_secs(1),
             lost: Duration::from_secs(3),

@@ -129,6 +129,7 @@ impl Climate {
             generation: Generation(if rng.random_bool(0.8) { 0 } else { rng.random_range(0..50) }),
             checkpoint: None,
             chaos: false,
+            stragglers: Default::default(),
             timeouts: self.timeouts,
         }
     }

@@ -148,7 +148,19 @@ impl World {
             let generation = there.task.as_ref().map_or(Generation(0), |task| task.generation);
             let heartbeat = there.heartbeat;
             self.say(process, generation, FromWorker::Heartbeat);
+            self.say_pace(process);
             self.after(heartbeat, Happening::Beat(process));
+        }
+    }
+
+    /// How long it computes for a lane, while it trains.
+    fn say_pace(&mut self, process: usize) {
+        let there = &self.processes[process];
+        let slowness = there.slowness as f64;
+        let trains = |task: &&Task| task.stage == Stage::Train && task.doing == Doing::Working;
+        if let Some(generation) = there.task.as_ref().filter(trains).map(|task| task.generation) {
+            let pace = 10.0 * slowness * self.rng.random_range(0.8..1.25);
+            self.say(process, generation, FromWorker::Pace(pace));
         }
     }
 

@@ -25,7 +25,7 @@ pub use towers::{
     HashSpec, IdEmbedding, ItemEncoder, ItemTowerSpec, ItemVectorSource, Objective, TimeFeatures, TowersSpec,
     UserTowerSpec,
 };
-pub use train::{Device, Graphs, OptimizerKind, OptimizerSpec, Schedule, TrainSpec, Workers};
+pub use train::{Device, Graphs, OptimizerKind, OptimizerSpec, Schedule, Stragglers, TrainSpec, Workers};
 
 use crate::units::Span;
 
@@ -53,6 +53,10 @@ pub struct JobSpec {
     /// How soon training must go on after a fault; every time-out is derived from it.
     #[serde(default = "defaults::recovery_target")]
     pub recovery_target: Span,
+    /// What is done about a worker that computes persistently more than one and a half times as long for
+    /// a lane as the others do.
+    #[serde(default)]
+    pub stragglers: Stragglers,
     /// Whether `coordinator chaos` may make this job's workers, storage and coordinator fail, to see
     /// that nothing is lost.
     #[serde(default)]

@@ -161,6 +161,19 @@ pub enum Workers {
     },
 }
 
+/// What is done about slow workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stragglers {
+    /// It is said, and nothing else is done.
+    Keep,
+    /// They get fewer lanes, so that nobody waits for them.
+    #[default]
+    FewerLanes,
+    /// They get no more tasks, as long as the job has `workers.min` without them.
+    Drain,
+}
+
 impl Default for Workers {
     fn default() -> Self {
         Workers::Exactly(1)
