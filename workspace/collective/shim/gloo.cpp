@@ -18,6 +18,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -205,8 +206,12 @@ void twinspire_group_close(Group* group) {
     broken = group->wait->broken;
   }
   if (broken) {
-    // Its destructor waits for Gloo's thread; nobody else does.
-    std::thread([group] { delete group; }).detach();
+    // Its destructor waits for Gloo's thread; nobody else does, unless there can be no more threads.
+    try {
+      std::thread([group] { delete group; }).detach();
+    } catch (const std::system_error&) {
+      delete group;
+    }
   } else {
     delete group;
   }
