@@ -145,6 +145,12 @@ pub enum ControlError {
         /// The option.
         option: &'static str,
     },
+    /// A job that does not train any more is to be made to fail.
+    #[error("nothing was made to fail: {why}; do it while the job trains")]
+    NothingToStrike {
+        /// Where the job is.
+        why: String,
+    },
     /// A coordinator that nobody would start again.
     #[error(
         "a local run has one coordinator, which nobody starts again: leave kill-coordinator out, or try it with a job of `coordinator serve`"
@@ -215,6 +221,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("TW5020", "A live view was asked for where there is no terminal, or none that can be used."),
     ("TW5021", "A local run has one coordinator: it is not killed on purpose."),
+    ("TW5022", "A job that does not train any more is to be made to fail."),
 ];
 
 impl ControlError {
@@ -243,6 +250,7 @@ impl ControlError {
             ControlError::NotOfService { .. } => "TW5018",
             ControlError::LostResult { .. } => "TW5019",
             ControlError::OnlyCoordinator => "TW5021",
+            ControlError::NothingToStrike { .. } => "TW5022",
             ControlError::NoTerminal { .. } | ControlError::Terminal { .. } => "TW5020",
         }
     }
@@ -257,6 +265,7 @@ impl ControlError {
             | ControlError::BadJob { .. }
             | ControlError::NotOfService { .. }
             | ControlError::OnlyCoordinator
+            | ControlError::NothingToStrike { .. }
             | ControlError::NoTerminal { .. }
             | ControlError::Relative { .. } => true,
             ControlError::Storage(error) => error.is_user_mistake(),

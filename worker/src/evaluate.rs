@@ -1,6 +1,8 @@
 //! The evaluate task, and the measuring that training does too.
 
+use bytes::Bytes;
 use tch::Tensor;
+use twinspire_checkpoint::{CheckpointError, Patience};
 use twinspire_dataset::{HeldOut as Part, UserBatch, UserReader, UserReaderSettings, rows_of_rank};
 use twinspire_job::SeenItems;
 use twinspire_proto::v1::{Evaluated, Progress, Split};
@@ -56,8 +58,10 @@ fn keep(task: &Task, report: &EvaluationReport) -> Result<(), TaskError> {
     };
     let text = report.to_json().map_err(|why| TaskError::protocol("report", why))?;
     let run = Location::parse(&task.places.run)?;
-    task.block_on(run.put(&name, text.into_bytes()))??;
-    Ok(())
+    let text = Bytes::from(text);
+    let put = || async { run.put(&name, text.clone()).await.map_err(CheckpointError::from) };
+    let (kept, _) = task.block_on(Patience::default().retry("keep the report", put))?;
+    Ok(kept?)
 }
 
 /// Ranks the catalogue for the first `max_users` users (0 = all), each rank its share of them.

@@ -190,7 +190,7 @@ async fn ranks_that_are_well_let_go_together_and_train_on_in_the_next_generation
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_waits_for_a_frozen_one_is_started_anew() {
+async fn a_worker_that_waits_for_a_frozen_one_lets_go_and_goes_on_with_what_it_has() {
     let mut job = Job::new("train: {global_batch: 32, steps: 100000}\ncheckpoint: {every_steps: 50}\n");
     let mut pool = Pool::start(2, &job.run()).await;
     pool.prepare(&mut job).await;
@@ -202,17 +202,20 @@ async fn a_worker_that_waits_for_a_frozen_one_is_started_anew() {
     // Its collectives would wait for a minute.
     kill(&pool, "w1", Signal::STOP);
     pool.order("w0", 2, Order::Abort(Abort {})).await;
-    let exit = pool.processes.exits.recv().await.unwrap();
-    assert_eq!((exit.name.as_str(), exit.code), ("w0", RESTART), "{}", exit.why);
+    while !matches!(pool.hear().await.what, Some(Body::Idle(_))) {}
     kill(&pool, "w1", Signal::KILL);
-    let mut gone = 0;
-    while gone < 2 {
-        gone += u32::from(pool.hear().await.what.is_none());
-    }
+    while pool.hear().await.what.is_some() {}
     pool.all_here().await;
-    assert_ne!(pool.register("w0").incarnation, waiting);
-    let act = |said: &Said| if step_of(said) > 0 { Act::Stop } else { Act::GoOn };
+    assert_eq!(pool.register("w0").incarnation, waiting, "it is the same process");
+    let mut kept = false;
+    let act = |said: &Said| {
+        if let Some(Body::TrainingStarted(started)) = &said.what {
+            kept = started.kept && started.step > 0;
+        }
+        if step_of(said) > 0 { Act::Stop } else { Act::GoOn }
+    };
     assert!(trained(pool.attempt(&job, TaskKind::Train, 3, 2, act).await)[0].stopped);
+    assert!(kept, "from the memory of the one that waited");
     let audit = job.audit().await;
     assert!(audit.passed(), "{audit:?}");
     pool.end().await;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use self::{
     dice::Dice,
-    strike::{Scene, Strike},
+    strike::{Over, Scene, Strike},
 };
 pub(crate) use self::{
     dice::Kind,
@@ -48,6 +48,8 @@ pub(crate) struct Struck {
     pub(crate) strikes: Vec<Strike>,
     /// The job was over, or did not train, before all was done.
     pub(crate) cut_short: Option<String>,
+    /// The job failed, or somebody ended it.
+    pub(crate) is_lost: bool,
 }
 
 impl Chaos {
@@ -64,7 +66,10 @@ impl Chaos {
             tokio::time::sleep_until(next.min(end)).await;
             let target = match scene.until_it_trains().await? {
                 Ok(target) => target,
-                Err(why) => return Ok(Struck { strikes, cut_short: Some(why) }),
+                Err(Over { why, .. }) if strikes.is_empty() => {
+                    return Err(ControlError::NothingToStrike { why });
+                }
+                Err(Over { why, is_lost }) => return Ok(Struck { strikes, cut_short: Some(why), is_lost }),
             };
             if Instant::now() >= end {
                 break;
@@ -82,7 +87,7 @@ impl Chaos {
             note(format_args!("{job}: {}/{}  {strike}", strikes.len() + 1, self.expected()));
             strikes.push(strike);
         }
-        Ok(Struck { strikes, cut_short: None })
+        Ok(Struck { strikes, cut_short: None, is_lost: false })
     }
 
     /// How many faults there will be, as far as can be told.

@@ -66,7 +66,7 @@ pub(crate) struct Cost {
 
 impl Report {
     pub(crate) fn new(job: &str, seed: u64, struck: Struck) -> Report {
-        let Struck { strikes, cut_short } = struck;
+        let Struck { strikes, cut_short, is_lost } = struck;
         let mut kinds: BTreeMap<String, Vec<&Strike>> = BTreeMap::new();
         for strike in &strikes {
             kinds.entry(strike.fault.to_string()).or_default().push(strike);
@@ -86,12 +86,20 @@ impl Report {
         Report {
             job: job.into(),
             seed,
-            outcome: if never || strikes.is_empty() { Outcome::Failed } else { Outcome::Passed },
+            outcome: if never || is_lost || strikes.is_empty() { Outcome::Failed } else { Outcome::Passed },
             costs,
             cut_short,
             audit: None,
             difference: None,
             strikes,
+        }
+    }
+
+    /// Takes in how the job ended.
+    pub(crate) fn ended(&mut self, phase: &str) {
+        if phase != "succeeded" {
+            self.outcome = Outcome::Failed;
+            self.cut_short = Some(format!("the job is {phase}"));
         }
     }
 
@@ -128,7 +136,7 @@ impl Report {
         }
         let mut lines = vec![table.to_string(), String::new()];
         if let Some(why) = &self.cut_short {
-            lines.push(format!("fewer faults than asked for: {why}"));
+            lines.push(format!("cut short: {why}"));
         }
         if let Some(AuditReport { expected, trained, twice, never, .. }) = &self.audit {
             let [expected, trained, twice, never] = [*expected, *trained, *twice, *never].map(number);
@@ -186,7 +194,7 @@ mod tests {
     #[test]
     fn times_are_counted_by_kind() {
         let times = (1..=100).map(|ms| strike(Some(ms * 10), &[])).collect();
-        let report = Report::new("beauty", 7, Struck { strikes: times, cut_short: None });
+        let report = Report::new("beauty", 7, Struck { strikes: times, cut_short: None, is_lost: false });
         let cost =
             Cost { count: 100, p50_ms: 500, p99_ms: 990, longest_ms: 1000, never: 0, steps_redone: 100 };
         assert_eq!(report.costs["kill-worker"], cost);
@@ -197,10 +205,11 @@ mod tests {
     #[test]
     fn what_was_never_got_over_fails_and_so_does_nothing_at_all() {
         let strikes = vec![strike(Some(10), &[3, 5]), strike(None, &[])];
-        let report = Report::new("beauty", 7, Struck { strikes, cut_short: None });
+        let report = Report::new("beauty", 7, Struck { strikes, cut_short: None, is_lost: false });
         assert_eq!((report.outcome, report.costs["kill-worker"].never), (Outcome::Failed, 1));
         assert_eq!(report.costs["regrouped"].count, 2);
-        let nothing = Report::new("beauty", 7, Struck { strikes: Vec::new(), cut_short: None });
+        let nothing =
+            Report::new("beauty", 7, Struck { strikes: Vec::new(), cut_short: None, is_lost: false });
         assert_eq!(nothing.outcome, Outcome::Failed);
     }
 
@@ -211,7 +220,7 @@ mod tests {
             [(0.0, Outcome::Passed), (1e-3, Outcome::Failed), (f64::NAN, Outcome::Failed)]
         {
             let strikes = vec![strike(Some(10), &[])];
-            let mut report = Report::new("beauty", 7, Struck { strikes, cut_short: None });
+            let mut report = Report::new("beauty", 7, Struck { strikes, cut_short: None, is_lost: false });
             report.compared(apart(relative));
             assert_eq!(report.outcome, outcome, "{relative}");
         }

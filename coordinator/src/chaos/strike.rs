@@ -18,6 +18,9 @@ use crate::{
 /// Between two looks at the job.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// A coordinator that is not back by then does not come back.
+const NOBODY: Duration = Duration::from_secs(120);
+
 /// Training that has not gone on after so many times its recovery target is not going to.
 const PATIENCE: u32 = 20;
 
@@ -86,7 +89,7 @@ impl Scene {
     }
 
     /// Waits until steps are committed, or says why there will be none.
-    pub(super) async fn until_it_trains(&mut self) -> Result<Result<Target, String>, ControlError> {
+    pub(super) async fn until_it_trains(&mut self) -> Result<Result<Target, Over>, ControlError> {
         let mut first: Option<(u64, u64)> = None;
         loop {
             let job = self.look().await?;
@@ -169,15 +172,17 @@ impl Scene {
             let has_passed = match fault {
                 Kind::KillWorker => false,
                 Kind::PauseWorker => begun.elapsed() > span + target.recovery_target / 2,
-                Kind::KillCoordinator | Kind::FailStorage => true,
+                // Checkpoints are written again, if any was due meanwhile.
+                Kind::FailStorage => begun.elapsed() > span && job.checkpoint_trouble.is_none(),
+                Kind::KillCoordinator => true,
             };
             if let Some(after) = stepped.filter(|_| has_passed) {
                 strike.recovery_ms = Some(after.as_millis() as u64);
                 return Ok(Ok(strike));
             }
-            if over(&job).is_some() {
-                strike.recovery_ms = (job.phase == "succeeded" || job.phase == "evaluating")
-                    .then(|| begun.elapsed().as_millis() as u64);
+            if let Some(over) = over(&job) {
+                let after = stepped.unwrap_or(begun.elapsed()).as_millis() as u64;
+                strike.recovery_ms = (!over.is_lost).then_some(after);
                 return Ok(Ok(strike));
             }
             sleep(LOOK).await;
@@ -187,15 +192,22 @@ impl Scene {
 
     /// The job, from whichever coordinator answers.
     async fn look(&mut self) -> Result<v1::Job, ControlError> {
-        loop {
-            let request = v1::GetRequest { name: self.job.clone() };
-            match self.service.jobs().get(request).await {
-                Ok(job) => {
-                    self.service.well();
-                    return Ok(job.into_inner());
+        let look = async {
+            loop {
+                let request = v1::GetRequest { name: self.job.clone() };
+                match self.service.jobs().get(request).await {
+                    Ok(job) => {
+                        self.service.well();
+                        return Ok(job.into_inner());
+                    }
+                    Err(why) => self.service.lost(why).await?,
                 }
-                Err(why) => self.service.lost(why).await?,
             }
+        };
+        let why = "no coordinator has come back; who starts it again?";
+        match tokio::time::timeout(NOBODY, look).await {
+            Ok(looked) => looked,
+            Err(_) => Err(ControlError::Unreachable { addresses: self.job.clone(), why: why.into() }),
         }
     }
 
@@ -231,14 +243,21 @@ fn target(job: &v1::Job, step: u64) -> Target {
     Target { workers: job.workers.clone(), recovery_target, generation: job.generation, step }
 }
 
-/// Why there will be no more steps.
-fn over(job: &v1::Job) -> Option<String> {
-    let why = |what: &str| Some(format!("{} is {what}", job.name));
-    match job.phase.as_str() {
-        "evaluating" | "exporting" => why("done with training"),
-        "succeeded" | "failed" | "cancelled" | "paused" => why(&format!("{}: {}", job.phase, job.reason)),
-        _ => None,
-    }
+/// There will be no more steps.
+pub(super) struct Over {
+    pub(super) why: String,
+    /// It failed, or somebody ended it.
+    pub(super) is_lost: bool,
+}
+
+fn over(job: &v1::Job) -> Option<Over> {
+    let (is_lost, what) = match job.phase.as_str() {
+        "evaluating" | "exporting" => (false, "done with training".into()),
+        "succeeded" => (false, format!("succeeded: {}", job.reason)),
+        "failed" | "cancelled" | "paused" => (true, format!("{}: {}", job.phase, job.reason)),
+        _ => return None,
+    };
+    Some(Over { why: format!("{} is {what}", job.name), is_lost })
 }
 
 fn is_gone(why: &Status) -> bool {

@@ -1,6 +1,6 @@
 //! `coordinator chaos`
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 use twinspire_checkpoint::{
@@ -9,6 +9,7 @@ use twinspire_checkpoint::{
 use twinspire_job::{JobSpec, Span};
 use twinspire_proto::v1;
 use twinspire_storage::Location;
+use twinspire_store::Embedded;
 
 use super::{
     CliError, audit, follow, out,
@@ -17,12 +18,19 @@ use super::{
     source,
 };
 use crate::{
+    ControlError,
     chaos::{Apart, Chaos as Settings, Kind, Outcome, Report},
     client::Lasting,
     display::note,
     local,
-    service::Places,
+    service::{Places, Records},
 };
+
+/// How long a local run that was started a moment ago may take to listen.
+const COMES: Duration = Duration::from_secs(10);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Make parts of a running job fail, and report what that cost it.
 #[derive(Debug, Args)]
@@ -30,7 +38,7 @@ use crate::{
 Examples:
   coordinator local job.yaml --set chaos=true &        a job that allows it, on this machine
   coordinator chaos demo --every 20s --for 10m --seed 7
-  coordinator chaos demo kill-worker pause-worker --faults 100 --every 5s --against undisturbed
+  coordinator chaos demo kill-worker pause-worker --most 100 --every 5s --against undisturbed
   coordinator chaos demo kill-coordinator --coordinator http://10.0.0.5:7070
 
 Only a job submitted with `chaos: true` is touched; of others nothing is. Once the faults are over
@@ -79,7 +87,12 @@ pub(crate) struct Chaos {
 
 impl Chaos {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let addresses = self.addresses();
+        let local = self.local_run().await;
+        let addresses = match (self.service.named(), &local) {
+            (Some(named), _) => named.addresses().to_vec(),
+            (None, Some(address)) => vec![address.clone()],
+            (None, None) => vec![server::DEFAULT.into()],
+        };
         let settings = Settings {
             kinds: self.faults.clone(),
             every: self.every.0,
@@ -96,7 +109,11 @@ impl Chaos {
         let service = Lasting::connect(&addresses).await?;
         let mut report = Report::new(&self.job, self.seed, settings.run(service, &self.job).await?);
         if !self.no_wait {
-            let spec = self.until_over(&addresses).await?;
+            let (spec, phase) = match local {
+                Some(_) => self.until_local_run_is_over().await?,
+                None => self.until_over(&addresses).await?,
+            };
+            report.ended(&phase);
             report.audited(audit::check(&spec).await?);
             if let (Some(run), Some(undisturbed)) = (self.against, undisturbed) {
                 let Difference { relative, tensor } =
@@ -114,27 +131,38 @@ impl Chaos {
         })
     }
 
-    /// The coordinator that is named, that of the job's local run, or the one that is usually there.
-    fn addresses(&self) -> Vec<String> {
-        match self.service.named() {
-            Some(named) => named.addresses().to_vec(),
-            None => vec![local::address(&self.runs, &self.job).unwrap_or_else(|| server::DEFAULT.into())],
+    /// Where the coordinator of the job's local run listens. It may just have been started.
+    async fn local_run(&self) -> Option<String> {
+        if self.service.named().is_some() {
+            return None;
         }
+        for _ in 0..COMES.as_millis() / LOOK.as_millis() {
+            if let Some(address) = local::address(&self.runs, &self.job) {
+                return Some(address);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        None
     }
 
-    /// Waits until the job is over. The coordinator of a local run ends with it.
-    async fn until_over(&self, addresses: &[String]) -> Result<JobSpec, CliError> {
+    /// Waits until the job is over; what it is, and how it ended.
+    async fn until_over(&self, addresses: &[String]) -> Result<(JobSpec, String), CliError> {
         note(format_args!("{}: waiting for it to end", self.job));
-        let is_local = self.service.named().is_none();
-        if is_local && let Ok(spec) = source::recorded(&self.runs, &self.job) {
-            while local::address(&self.runs, &self.job).is_some() {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            return Ok(spec);
-        }
         let mut service = Lasting::connect(addresses).await?;
         let job: v1::Job = follow::watch(&mut service, &self.job, |_| Ok(())).await?;
-        Ok(JobSpec::from_json(&job.spec_json)?)
+        Ok((JobSpec::from_json(&job.spec_json)?, job.phase))
+    }
+
+    /// The same of a local run, whose coordinator ends with it and leaves a record.
+    async fn until_local_run_is_over(&self) -> Result<(JobSpec, String), CliError> {
+        note(format_args!("{}: waiting for it to end", self.job));
+        while local::address(&self.runs, &self.job).is_some() {
+            tokio::time::sleep(LOOK).await;
+        }
+        let spec = source::recorded(&self.runs, &self.job)?;
+        let store = Embedded::open(&Places::of(&spec).state_file()).await.map_err(ControlError::from)?;
+        let saved = Records::over(Arc::new(store)).job(&spec.name).await?;
+        Ok((spec, saved.map_or_else(|| "forgotten".into(), |saved| saved.job.phase.to_string())))
     }
 }
 

@@ -73,6 +73,12 @@ impl Submit {
         match self.output {
             Format::Text | Format::Wide if answer.already => {
                 out::line(format_args!("{} was submitted before; it is {}", job.name, job.phase))?;
+                if self.priority != job.priority {
+                    let (name, is, asked) = (&job.name, job.priority, self.priority);
+                    out::line(format_args!(
+                        "its priority is {is}; `coordinator priority {name} {asked}` changes it"
+                    ))?;
+                }
             }
             Format::Text | Format::Wide => {
                 out::line(format_args!("{} submitted; see `coordinator status {0}`", job.name))?

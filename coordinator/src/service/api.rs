@@ -20,6 +20,9 @@ const LOGS_EVERY: Duration = Duration::from_secs(1);
 /// Between two updates of a watched job.
 const UPDATE_EVERY: Duration = Duration::from_millis(200);
 
+/// What is made to fail on purpose works again after so long.
+const LONGEST_FAULT: Duration = Duration::from_secs(600);
+
 /// Until a coordinator that is to be killed has answered whoever wants that.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
@@ -162,6 +165,10 @@ impl Jobs for Api {
         let request = request.into_inner();
         let fault = convert::fault(&request);
         let fault = fault.ok_or_else(|| Status::invalid_argument("a fault this version does not know"))?;
+        if request.span_ms > LONGEST_FAULT.as_millis() as u64 {
+            let longest = LONGEST_FAULT.as_secs() / 60;
+            return Err(Status::invalid_argument(format!("a fault may last {longest} minutes at most")));
+        }
         let kills_this = fault == Fault::KillCoordinator;
         if kills_this && self.runs.is_none() {
             return Err(ControlError::OnlyCoordinator.into());

@@ -202,6 +202,7 @@ fn assign(assignment: Assignment, spec: &JobSpec) -> v1::Assign {
         split: split_to_proto(split).into(),
         collective_timeout_ms: assignment.collective_timeout.as_millis() as u64,
         heartbeat_ms: assignment.heartbeat.as_millis() as u64,
+        let_go_ms: assignment.let_go.as_millis() as u64,
         newest_checkpoint: assignment.newest_checkpoint,
         submitted_ms: assignment.submitted.0,
         afterwards: assignment.afterwards,

@@ -8,6 +8,7 @@ use twinspire_job::Span;
 /// The time-outs with which training goes on within `recovery_target` after a fault (invariant 6
 /// of the architecture).
 pub fn timeouts(recovery_target: Duration) -> Timeouts {
-    let twinspire_job::Timeouts { heartbeat, lease, blame, collective } = Span(recovery_target).into();
-    Timeouts { heartbeat, lost: lease, blame, collective }
+    let twinspire_job::Timeouts { heartbeat, lease, blame, let_go, collective } =
+        Span(recovery_target).into();
+    Timeouts { heartbeat, lost: lease, blame, let_go, collective }
 }

@@ -32,8 +32,8 @@ use crate::{
 
 pub(crate) use addresses::Addresses;
 
-/// A task that was given up has so long to end. It waits for nobody, so it ends within what it computes without looking
-/// up: part of a step, an evaluation's batch. One that does not by then hangs, and is ended with its process.
+/// A task that was given up has so long to end, unless the coordinator says how long. One that does not by then hangs,
+/// and is ended with its process.
 const LET_GO: Duration = Duration::from_secs(10);
 
 /// A worker that is leaving and has nothing to do, or nobody to do it for, waits so long to be told
@@ -138,6 +138,8 @@ pub(crate) struct Session {
     idle_heartbeat: Duration,
     heartbeat: Interval,
     running: Option<Running>,
+    /// How long the present task has to end once it is given up, if its coordinator says.
+    let_go: Option<Duration>,
     /// Until when a task that was given up has to end.
     let_go_by: Option<Instant>,
     /// It is to leave: since when there is nothing to wait for.
@@ -159,6 +161,7 @@ impl Session {
             idle_heartbeat: HEARTBEAT,
             heartbeat: every(HEARTBEAT),
             running: None,
+            let_go: None,
             let_go_by: None,
             leaving: None,
         }
@@ -249,7 +252,12 @@ impl Session {
                 format!("this worker still has a task of generation {} of {}", had.generation, had.job);
             return self.voice.refuse(generation, could_not_start(message));
         }
+        if self.voice.present().is_none_or(|before| before.part.job != part.job) {
+            // What another job suffered on purpose is none of this one's.
+            twinspire_storage::fail_writes_for(Duration::ZERO);
+        }
         self.let_go_by = None;
+        self.let_go = Some(assign.let_go_ms).filter(|ms| *ms > 0).map(Duration::from_millis);
         self.heartbeat = every(Duration::from_millis(assign.heartbeat_ms));
         self.voice.begin(part.clone());
         let run = assign.places.as_ref().map(|places| places.run.as_str());
@@ -281,7 +289,8 @@ impl Session {
         if let Some(running) = &self.running {
             running.abort();
         }
-        self.let_go_by.get_or_insert_with(|| Instant::now() + self.pace.let_go);
+        let within = self.let_go.unwrap_or(self.pace.let_go);
+        self.let_go_by.get_or_insert_with(|| Instant::now() + within);
     }
 
     /// The system wants the process to end.

@@ -65,5 +65,6 @@ impl Group {
 
 async fn leave_when_given_up(given_up: CancellationToken, breaker: Breaker) {
     given_up.cancelled().await;
-    breaker.break_off();
+    // It takes Gloo's locks: nothing else of this process waits for those.
+    let _ = tokio::task::spawn_blocking(move || breaker.break_off()).await;
 }

@@ -39,6 +39,8 @@ pub(super) struct Kept {
     pub(super) loaded: Loaded,
     /// Whether the towers are where training brought them; else they are as they were built.
     pub(super) is_trained: bool,
+    /// Nothing has been done to them since they were built.
+    pub(super) is_untouched: bool,
     pub(super) standing: Standing,
     pub(super) ledger: Ledger,
 }

@@ -9,6 +9,8 @@
 //! A step that any rank has committed is one that all ranks had computed, so the highest one is right; and training
 //! is a function of (seed, step, lane), so nobody's state is another one than it would be without the fault.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use twinspire_collective::Collective;
@@ -34,6 +36,7 @@ pub(super) struct Beginning {
 #[derive(Default, Serialize, Deserialize)]
 struct Luggage {
     standing: serde_json::Value,
+    measured: Option<(u64, BTreeMap<String, f64>)>,
     witnesses: Vec<Witness>,
 }
 
@@ -43,8 +46,9 @@ impl Kept {
         let steps = self.steps_of_all()?;
         let highest = steps.iter().flatten().copied().max();
         let newest = task.assign.newest_checkpoint.unwrap_or(0);
+        self.is_untouched = false;
         let beginning = match highest.filter(|highest| *highest >= newest) {
-            Some(highest) => self.go_on(&steps, highest)?,
+            Some(highest) => self.go_on(task, &steps, highest)?,
             None => self.restore(task)?,
         };
         self.is_trained = true;
@@ -58,10 +62,14 @@ impl Kept {
         Ok(all.iter().map(|step| u64::try_from(step.int64_value(&[0])).ok()).collect())
     }
 
-    fn go_on(&mut self, steps: &[Option<u64>], highest: u64) -> Result<Beginning, TaskError> {
+    fn go_on(&mut self, task: &Task, steps: &[Option<u64>], highest: u64) -> Result<Beginning, TaskError> {
         let root = steps.iter().position(|step| *step == Some(highest)).unwrap_or(0);
         // What rank 0 alone kept count of may have been another one's job before.
-        let mine = Luggage { standing: self.standing.to_json(), witnesses: self.ledger.witnesses().to_vec() };
+        let mine = Luggage {
+            standing: self.standing.to_json(),
+            measured: self.standing.last().cloned(),
+            witnesses: self.ledger.witnesses().to_vec(),
+        };
         // Numbers and texts: this cannot fail.
         let bytes = serde_json::to_vec(&mine).unwrap_or_default();
         let bytes = broadcast(self.loaded.collective.as_ref(), bytes, root)?;
@@ -72,7 +80,8 @@ impl Kept {
             tracing::info!(step = highest, from = root, "those behind get the state");
             self.loaded.trainer.share_state(root, highest)?;
         }
-        self.standing.take_over(&luggage.standing);
+        self.standing = Standing::from_json(&luggage.standing).with_last(luggage.measured);
+        self.standing.forget_lost_best(highest, task.assign.newest_checkpoint);
         self.ledger = Ledger::of(luggage.witnesses);
         Ok(Beginning { resumed_unix_ms: None, passed_over: Vec::new(), kept: true })
     }

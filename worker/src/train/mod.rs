@@ -6,6 +6,8 @@
 //!        progress     validated       part, commit (background)
 //! ```
 //!
+//! Training that stops to go on at once with other company waits for no checkpoint: what it has is in memory.
+//!
 //! What is due after a step is decided by the step's number and the control word alone, which are
 //! the same on every rank: so all ranks do the same. An evaluation comes before the checkpoint of
 //! the same step, so a checkpoint knows all that was measured up to its step and a resumed run
@@ -47,6 +49,7 @@ pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
         None => Kept {
             loaded: Loaded::open(task)?,
             is_trained: false,
+            is_untouched: true,
             standing: Standing::default(),
             ledger: Ledger::default(),
         },
@@ -55,9 +58,12 @@ pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
     kept.loaded.part();
     let is_broken_off = match &outcome {
         Ok(trained) => trained.stopped,
-        Err(error) => error.kind == FailureKind::LostPeer || task.orders.is_aborted(),
+        // What failed was beside the towers: they are where they were.
+        Err(error) => {
+            matches!(error.kind, FailureKind::LostPeer | FailureKind::Storage) || task.orders.is_aborted()
+        }
     };
-    if is_broken_off && kept.is_trained {
+    if is_broken_off && (kept.is_trained || kept.is_untouched) {
         keep.put(task, kept);
     }
     outcome
@@ -112,12 +118,14 @@ impl Training<'_> {
         let (dataset, plan) = (&self.loaded.dataset, &self.loaded.plan);
         let mut reader = LaneReader::start(dataset, plan, &settings, &lanes, step..total_steps.max(step))?;
 
+        let mut goes_on_at_once = false;
         let mut pace = Pace::new(&self.task.link, lanes.len());
         let mut stopped = false;
         if kept {
             // A fault may have come between a step and what is due after it.
-            let best =
-                self.due.evaluates(step) && !standing.has_measured(step) && self.validate(step, standing)?;
+            let is_due = self.due.evaluates(step) && !standing.has_measured(step);
+            let best = standing.is_unsaved_best(step, self.task.assign.newest_checkpoint)
+                || (is_due && self.validate(step, standing)?);
             let is_last =
                 standing.why_stop(self.task.spec.evaluate.patience).is_some() || step == total_steps;
             if is_last || (best && self.task.spec.checkpoint.keep_best) {
@@ -151,6 +159,7 @@ impl Training<'_> {
                 || ended_early.is_some()
                 || (best && self.task.spec.checkpoint.keep_best)
                 || self.due.checkpoints(step);
+            goes_on_at_once = stopped && !wanted;
             if wanted {
                 let is_last = stopped || ended_early.is_some() || step == total_steps;
                 let copying = Instant::now();
@@ -158,7 +167,9 @@ impl Training<'_> {
                 standing.spent.checkpoint += copying.elapsed().as_secs_f64();
             }
         }
-        self.checkpoints.finish(self.task)?;
+        if !goes_on_at_once {
+            self.checkpoints.finish(self.task)?;
+        }
         Ok(Trained {
             step,
             total_steps,

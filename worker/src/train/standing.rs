@@ -13,6 +13,8 @@ use super::spent::Spent;
 pub(super) struct Standing {
     /// Step and value of the best.
     best: Option<(u64, f64)>,
+    /// The best before it.
+    best_before: Option<(u64, f64)>,
     /// Evaluations since then.
     since: u32,
     /// Step of the last evaluation.
@@ -34,10 +36,28 @@ impl Standing {
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// Takes over what another rank counted; what it last measured is of no more use.
-    pub(super) fn take_over(&mut self, other: &serde_json::Value) {
-        let last = self.last.take();
-        *self = Standing { last, ..Standing::from_json(other) };
+    /// The step of the last evaluation, and what it measured.
+    pub(super) fn last(&self) -> Option<&(u64, BTreeMap<String, f64>)> {
+        self.last.as_ref()
+    }
+
+    pub(super) fn with_last(self, last: Option<(u64, BTreeMap<String, f64>)>) -> Standing {
+        Standing { last, ..self }
+    }
+
+    /// Whether the towers after this step are the best, and no checkpoint has them.
+    pub(super) fn is_unsaved_best(&self, step: u64, newest_checkpoint: Option<u64>) -> bool {
+        self.best.is_some_and(|(best, _)| best == step)
+            && newest_checkpoint.is_none_or(|newest| newest < step)
+    }
+
+    /// Training goes on after a step from memory: of a best that no checkpoint has, and that is behind that step,
+    /// nothing is left, and the one before it is the best there is.
+    pub(super) fn forget_lost_best(&mut self, step: u64, newest_checkpoint: Option<u64>) {
+        let is_lost = |best: u64| best < step && newest_checkpoint.is_none_or(|newest| newest < best);
+        if self.best.is_some_and(|(best, _)| is_lost(best)) {
+            self.best = self.best_before.take().filter(|(before, _)| !is_lost(*before));
+        }
     }
 
     /// Takes note of an evaluation; whether it is the best so far.
@@ -46,7 +66,7 @@ impl Standing {
         self.last = Some((step, all));
         let better = self.best.is_none_or(|(_, best)| value > best);
         if better {
-            self.best = Some((step, value));
+            self.best_before = self.best.replace((step, value));
             self.since = 0;
         } else {
             self.since += 1;
@@ -97,6 +117,26 @@ mod tests {
         assert!(!validate(&mut resumed, 30, 0.2), "of equals the earliest is best");
         assert!(resumed.why_stop(2).is_some_and(|why| why.contains("step 10")));
         assert_eq!(resumed.why_stop(0), None, "no patience, no early end");
+    }
+
+    #[test]
+    fn a_best_that_was_lost_with_its_checkpoint_is_the_best_no_more() {
+        let mut standing = Standing::default();
+        validate(&mut standing, 10, 0.2);
+        validate(&mut standing, 20, 0.3);
+        assert!(standing.is_unsaved_best(20, Some(10)) && !standing.is_unsaved_best(20, Some(20)));
+        let mut at_it = standing.clone();
+        at_it.forget_lost_best(20, Some(10));
+        assert_eq!(at_it, standing, "it can be written now");
+        standing.forget_lost_best(25, Some(20));
+        assert_eq!(standing.best, Some((20, 0.3)), "it is written");
+        standing.forget_lost_best(25, Some(10));
+        assert_eq!(standing.best, Some((10, 0.2)));
+        assert!(validate(&mut standing, 30, 0.25), "so what comes next may be the best");
+        let mut nothing_saved = Standing::default();
+        validate(&mut nothing_saved, 10, 0.2);
+        nothing_saved.forget_lost_best(15, None);
+        assert_eq!(nothing_saved.best, None);
     }
 
     #[test]

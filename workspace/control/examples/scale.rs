@@ -51,6 +51,7 @@ fn request(name: String, min: u32, max: u32) -> Request {
             heartbeat: Duration::from_secs(2),
             lost: Duration::from_secs(9),
             blame: Duration::from_secs(3),
+            let_go: Duration::from_secs(10),
             collective: Duration::from_secs(60),
         },
     }

@@ -105,6 +105,8 @@ pub struct Assignment {
     pub collective_timeout: Duration,
     /// Between two heartbeats.
     pub heartbeat: Duration,
+    /// How long it has to let go of the task.
+    pub let_go: Duration,
     /// Step of the newest checkpoint known to be visible.
     pub newest_checkpoint: Option<u64>,
     /// When the job was submitted: tells jobs of one name apart.

@@ -5,13 +5,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{JobName, Time, Worker, WorkerName, shares::Shares};
+use crate::{Generation, Job, JobName, Membership, Time, Worker, WorkerName, shares::Shares};
 
 /// Workers by name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Crew {
     workers: BTreeMap<WorkerName, Worker>,
     shares: Shares,
+}
+
+/// States of jobs in workers' memory, by the generation that they are of.
+#[derive(Default)]
+pub(crate) struct Memories<'a> {
+    at_hand: BTreeSet<(&'a JobName, Generation)>,
+    coming_back: BTreeSet<(&'a JobName, Generation)>,
+}
+
+impl Memories<'_> {
+    /// Whether whoever has the job's state is not free yet, but about to be.
+    pub(crate) fn is_coming_back(&self, job: &Job) -> bool {
+        let newest = (job.name(), job.generation);
+        self.coming_back.contains(&newest) && !self.at_hand.contains(&newest)
+    }
 }
 
 impl Crew {
@@ -28,11 +43,18 @@ impl Crew {
         &self.shares
     }
 
-    /// Jobs whose state is in the memory of workers that are about to be free.
-    pub(crate) fn coming_back(&self) -> BTreeSet<&JobName> {
-        let returning = self.workers.values().filter(|worker| worker.serves() && worker.returning);
-        let reachable = returning.filter(|worker| worker.cut_off.is_none());
-        reachable.filter_map(|worker| Some(&worker.last.as_ref()?.job)).collect()
+    /// Whose state workers have in memory that are free, and whose state those have that are about to be.
+    pub(crate) fn memories(&self) -> Memories<'_> {
+        let mut memories = Memories::default();
+        for worker in self.workers.values() {
+            let Some(Membership { job, generation }) = &worker.last else { continue };
+            if worker.is_free() {
+                memories.at_hand.insert((job, *generation));
+            } else if worker.serves() && worker.returning && worker.cut_off.is_none() {
+                memories.coming_back.insert((job, *generation));
+            }
+        }
+        memories
     }
 
     pub(crate) fn put(&mut self, name: WorkerName, worker: Worker) {

@@ -80,6 +80,7 @@ impl State {
                     failure.message.clone()
                 };
                 job.failure = Some(Failure { message: reason.clone(), ..failure });
+                job.interrupted = None;
                 let phase = match job.returns_to.take() {
                     // One more stage of a job that was over: it is over as before.
                     Some(before) => {

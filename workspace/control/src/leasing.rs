@@ -78,6 +78,7 @@ impl State {
             dataset_uri: job.dataset_uri.clone().unwrap_or_default(),
             collective_timeout: job.request.timeouts.collective,
             heartbeat: job.request.timeouts.heartbeat,
+            let_go: job.request.timeouts.let_go,
             newest_checkpoint: job.checkpoint,
             submitted: job.submitted,
             afterwards: job.is_afterwards(),
@@ -103,13 +104,18 @@ impl State {
     pub(crate) fn stop_training(&mut self, name: &JobName, reason: String, then: Then, out: &mut Outcome) {
         let Some(job) = self.jobs.get_mut(name) else { return };
         let (fewest, _) = job.attempt.as_ref().map_or((0, 0), |attempt| job.workers(attempt.stage));
-        let Some(attempt) = job.attempt.as_mut().filter(|attempt| attempt.ending.is_none()) else { return };
+        // One that ends without a checkpoint already may need one after all: more leave, or it is to make way.
+        let is_done = |attempt: &Attempt| attempt.ending.as_ref().is_some_and(|ending| ending.checkpoint);
+        let Some(attempt) = job.attempt.as_mut().filter(|attempt| !is_done(attempt)) else { return };
         let stays = |member: &&Member| {
             self.crew.get(&member.worker).is_some_and(|worker| member.is(worker) && worker.serves())
         };
         let staying = attempt.members.iter().filter(stays).count() as u32;
         let enough = staying > 0 && staying + self.crew.shares().free.of(attempt.device) >= fewest;
         let checkpoint = then == Then::MakeWay || !enough;
+        if attempt.ending.is_some() && !checkpoint {
+            return;
+        }
         attempt.ending = Some(Ending { reason: reason.clone(), checkpoint });
         for member in &attempt.members {
             if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {

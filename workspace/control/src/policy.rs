@@ -14,6 +14,8 @@ pub struct Timeouts {
     pub lost: Duration,
     /// A worker that reports a lost peer waits so long for somebody to name the cause.
     pub blame: Duration,
+    /// A worker has so long to let go of a task that was given up; a job waits so long for those who have its state.
+    pub let_go: Duration,
     /// A collective operation that has not finished by then fails. Longer than any honest wait
     /// for a slower rank: a dead peer breaks the connection, a frozen one is found by `lost`.
     pub collective: Duration,

@@ -36,6 +36,8 @@ pub(crate) struct Waiting {
     pub(crate) waited: Duration,
     /// Workers that have its state in memory are about to be free.
     pub(crate) has_state_coming_back: bool,
+    /// How long they may take for that.
+    pub(crate) let_go: Duration,
 }
 
 /// A job that runs.
@@ -130,7 +132,8 @@ impl Desk<'_> {
     /// nobody begins small, or without them, while they are on their way, if that is so for a moment only.
     fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
         let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
-        (self.is_young || come_back) && (self.free.of(kind) < job.max || job.has_state_coming_back)
+        let has_state = job.has_state_coming_back && job.waited < job.let_go;
+        ((self.is_young || come_back) && self.free.of(kind) < job.max) || has_state
     }
 
     fn gather(&mut self, job: &Waiting, kind: Device) {

@@ -14,6 +14,7 @@ impl State {
             return;
         }
         let (waiting, running) = (self.waiting(now), self.running(now));
+        self.save_those_who_may_lose_their_workers(&waiting, out);
         let is_young = now.since(self.begun) < self.policy.reconnect;
         let decisions = queue::decide(&waiting, &running, self.crew.shares(), &self.policy, is_young);
         let explain = std::mem::take(&mut self.explain);
@@ -32,13 +33,28 @@ impl State {
         self.unsettled = false;
     }
 
+    /// A job that stops to go on from memory may not get its workers back while others wait that go before it.
+    fn save_those_who_may_lose_their_workers(&mut self, waiting: &[Waiting], out: &mut Outcome) {
+        let Some(first) = waiting.first().and_then(|first| self.jobs.get(&first.job)).map(Job::rank) else {
+            return;
+        };
+        let is_unsaved = |job: &&Job| {
+            let ending = job.attempt.as_ref().and_then(|attempt| attempt.ending.as_ref());
+            ending.is_some_and(|ending| !ending.checkpoint) && job.rank() > first
+        };
+        let unsaved: Vec<_> = self.jobs.values().filter(is_unsaved).map(|job| job.name().clone()).collect();
+        for job in unsaved {
+            self.stop_training(&job, "others that wait go before it".into(), Then::MakeWay, out);
+        }
+    }
+
     fn waiting(&self, now: Time) -> Vec<Waiting> {
         let mut jobs: Vec<&Job> = self.jobs.values().filter(|job| job.waits_for(now).is_some()).collect();
         if jobs.is_empty() {
             return Vec::new();
         }
         jobs.sort_by_key(|job| job.rank());
-        let coming_back = self.crew.coming_back();
+        let memories = self.crew.memories();
         let waiting = jobs.into_iter().filter_map(|job| {
             let (min, max) = job.workers(job.waits_for(now)?);
             Some(Waiting {
@@ -48,7 +64,8 @@ impl State {
                 max,
                 kinds: job.request.device.kinds(job.waits_for(now)?),
                 waited: now.since(job.since),
-                has_state_coming_back: coming_back.contains(job.name()),
+                has_state_coming_back: memories.is_coming_back(job),
+                let_go: job.request.timeouts.let_go,
             })
         });
         waiting.collect()

@@ -22,6 +22,9 @@ const SLOWEST_HEARTBEAT: Duration = Duration::from_secs(2);
 /// Ranks that meet may have a dataset to open first.
 const SHORTEST_COLLECTIVE: Duration = Duration::from_secs(60);
 
+/// What is computed in one go takes no longer on a machine that is busy with other things too.
+const SHORTEST_LET_GO: Duration = Duration::from_secs(10);
+
 /// Every time-out of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -31,6 +34,9 @@ pub struct Timeouts {
     pub lease: Duration,
     /// A rank that lost a peer waits so long for somebody to name the cause.
     pub blame: Duration,
+    /// A worker has so long to let go of a task that was given up. It waits for nobody, so that is as long as it
+    /// computes without looking up: part of a step, a batch of an evaluation. One that takes longer is ended.
+    pub let_go: Duration,
     /// A collective operation that takes longer has lost a member, though nobody said so.
     pub collective: Duration,
 }
@@ -48,6 +54,7 @@ impl From<Span> for Timeouts {
             heartbeat: tenth.min(SLOWEST_HEARTBEAT),
             lease: tenth * 3,
             blame: tenth,
+            let_go: (tenth * 5).max(SHORTEST_LET_GO),
             collective: (target * 4).max(SHORTEST_COLLECTIVE),
         }
     }

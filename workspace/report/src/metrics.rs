@@ -83,10 +83,8 @@ impl MetricsFile {
             Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             read => read.map_err(ReportError::reading(path))?,
         };
-        let kept = up_to(&content, step);
-        if kept.len() < content.len() {
-            replace(path, &kept).map_err(ReportError::writing(path))?;
-        }
+        // Also when all lines stay: whoever had it open, and wakes from a freeze, writes to a file that nobody reads.
+        replace(path, &up_to(&content, step)).map_err(ReportError::writing(path))?;
         let file =
             OpenOptions::new().create(true).append(true).open(path).map_err(ReportError::writing(path))?;
         Ok(MetricsFile { path: path.to_owned(), file })

@@ -41,7 +41,7 @@ fn draining_a_worker_that_still_lets_go_of_an_old_task_stops_nobody() {
     world.ask(Verb::Cancel("a".into())).unwrap();
     world.ask(Verb::Cancel("a".into())).unwrap();
     world.ask(Verb::Retry("a".into())).unwrap();
-    world.pass(std::time::Duration::from_secs(2), &[]);
+    world.pass(std::time::Duration::from_secs(11), &[]);
     assert_eq!(world.members("a"), ["w2"]);
     world.ask(Verb::Drain("w1".into())).unwrap();
     assert_eq!(world.attempt("a").ending, None);

@@ -34,7 +34,7 @@ fn survivors_are_not_used_before_they_have_let_go() {
     world.join("w3", Device::Cpu);
     world.join("w4", Device::Cpu);
     world.apply(Event::Ended { worker: "w2".into(), why: "killed".into() });
-    world.pass(SECOND * 2, &[]);
+    world.pass(SECOND * 11, &[]);
     assert_eq!(world.members("a"), ["w3", "w4"]);
     assert!(world.worker("w1").unwrap().returning);
     world.submit(job("b", 1, 1));

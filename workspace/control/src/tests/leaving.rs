@@ -63,6 +63,41 @@ fn a_checkpoint_is_written_when_those_that_stay_are_too_few_to_go_on() {
 }
 
 #[test]
+fn when_one_after_the_other_leaves_a_checkpoint_is_written_before_nobody_is_left() {
+    let mut world = World::new(3);
+    world.submit(job("a", 1, 3));
+    world.say("w1", FromWorker::Leaving);
+    assert_eq!(world.told("w3"), [stop_and_keep()]);
+    world.say("w2", FromWorker::Leaving);
+    assert_eq!(world.told("w3"), [], "w3 has its state");
+    world.say("w3", FromWorker::Leaving);
+    assert_eq!((world.told("w1"), world.told("w3")), (vec![stop()], vec![stop()]));
+}
+
+#[test]
+fn a_job_that_is_paused_while_it_grows_writes_a_checkpoint() {
+    let mut world = World::new(1);
+    world.submit(job("a", 1, 2));
+    world.join("w2", Device::Cpu);
+    world.pass(Policy::default().settle, &[]);
+    assert!(world.attempt("a").ending.as_ref().is_some_and(|ending| !ending.checkpoint));
+    world.ask(Verb::Pause("a".into())).unwrap();
+    assert_eq!(world.told("w1"), [stop()]);
+}
+
+#[test]
+fn a_job_that_others_may_take_the_workers_of_while_it_grows_writes_a_checkpoint() {
+    let mut world = World::new(1);
+    world.submit(job("a", 1, 2));
+    world.join("w2", Device::Cpu);
+    world.pass(Policy::default().settle, &[]);
+    world.submit(Request { priority: 5, ..job("b", 2, 2) });
+    assert_eq!(world.told("w1"), [stop()]);
+    world.say("w1", trained(true));
+    assert_eq!(world.members("b"), ["w1", "w2"]);
+}
+
+#[test]
 fn a_worker_that_leaves_is_still_leaving_when_it_connects_again() {
     let mut world = World::training(1);
     world.say("w1", FromWorker::Leaving);

@@ -10,11 +10,21 @@ use crate::{
 
 const CPU: &[Device] = &[Device::Cpu];
 const ANY: &[Device] = &[Device::Cuda, Device::Cpu];
+const LET_GO: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(1000);
 const A_WHILE: Duration = Duration::from_secs(10);
 
 fn waiting(job: &str, priority: i32, min: u32, max: u32) -> Waiting {
-    Waiting { job: job.into(), priority, min, max, kinds: CPU, waited: A_WHILE, has_state_coming_back: false }
+    Waiting {
+        job: job.into(),
+        priority,
+        min,
+        max,
+        kinds: CPU,
+        waited: A_WHILE,
+        has_state_coming_back: false,
+        let_go: LET_GO,
+    }
 }
 
 fn running(job: &str, priority: i32, sequence: u64, members: u32, min: u32) -> Running {
@@ -172,7 +182,7 @@ fn a_job_waits_a_moment_for_those_who_have_its_state_though_others_are_free() {
     let mut there = shares(4, &[]);
     there.returning.set(Device::Cpu, 1);
     assert_eq!(decided(&[fresh.clone(), waiting("b", 0, 2, 2)], &[], &there), "b+2 a.");
-    let not_fresh = Waiting { waited: Policy::default().reconnect, ..fresh };
+    let not_fresh = Waiting { waited: LET_GO, ..fresh };
     assert_eq!(decided(&[not_fresh], &[], &there), "a+2");
 }
 

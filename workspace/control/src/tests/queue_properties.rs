@@ -22,6 +22,7 @@ fn any_waiting() -> impl Strategy<Value = Waiting> {
             kinds: KINDS[kinds],
             waited: Duration::from_secs(seconds),
             has_state_coming_back: false,
+            let_go: Duration::ZERO,
         }
     })
 }

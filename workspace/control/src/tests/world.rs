@@ -44,6 +44,7 @@ pub(super) fn job(name: &str, min: u32, max: u32) -> Request {
             heartbeat: Duration::from_secs(1),
             lost: Duration::from_secs(3),
             blame: Duration::from_secs(1),
+            let_go: Duration::from_secs(10),
             collective: Duration::from_secs(60),
         },
     }

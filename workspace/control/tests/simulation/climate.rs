@@ -78,6 +78,7 @@ impl Climate {
                 heartbeat: Duration::from_millis(if large { 2000 } else { 1000 }),
                 lost: Duration::from_secs(lost),
                 blame: Duration::from_millis(rng.random_range(200..2000)),
+                let_go: Duration::from_secs(lost),
                 collective: Duration::from_secs(lost * 3),
             },
             chaos: if large { 30_000 } else { rng.random_range(20_000..120_000) },

@@ -73,12 +73,19 @@ impl World {
             let (min, max) = stage.workers(job.request.min_workers, job.request.max_workers);
             let kinds = job.request.device.kinds(stage);
             let some = kinds.iter().any(|kind| (min..max).contains(&of(free, *kind)));
-            let keeps = |worker: &Worker| {
-                let of_it = worker.last.as_ref().is_some_and(|last| last.job == *job.name());
-                of_it && worker.serves() && worker.returning && worker.cut_off.is_none()
+            let has_state = |worker: &Worker| {
+                let last = worker.last.as_ref();
+                last.is_some_and(|last| last.job == *job.name() && last.generation == job.generation)
             };
-            let has_state_coming_back = state.workers().any(|(_, worker)| keeps(worker));
-            let gathers = (some || has_state_coming_back) && (is_young || now.since(job.since) < reconnect);
+            let comes_back =
+                |worker: &Worker| worker.serves() && worker.returning && worker.cut_off.is_none();
+            let any = |which: &dyn Fn(&Worker) -> bool| {
+                state.workers().any(|(_, worker)| has_state(worker) && which(worker))
+            };
+            let has_state_coming_back = any(&comes_back) && !any(&Worker::is_free);
+            let waited = now.since(job.since);
+            let gathers = (some && (is_young || waited < reconnect))
+                || (has_state_coming_back && waited < job.request.timeouts.let_go);
             let enough: Vec<Device> = kinds.iter().copied().filter(|kind| of(all, *kind) >= min).collect();
             let patient = now.since(job.since) > self.climate.policy.patience;
             let holds = enough.first().copied().filter(|_| patient && !gathers && enough.len() == 1);
