@@ -117,7 +117,7 @@ pub enum ControlError {
     },
     /// No such job here.
     #[error(
-        "there is no job called {job} under {runs}{known}; name its directory of runs with --runs, or give its job file"
+        "there is no job called {job} under {runs}{known}; name its directory of runs with --runs, give its job file, or name the coordinator that has it with --coordinator"
     )]
     NoJob {
         /// The name asked for.

@@ -15,6 +15,7 @@ use twinspire_store::{Election, Leadership, MetadataStore, StoreError};
 
 use crate::{
     ControlError,
+    display::note,
     service::{Engine, Listening, Records, Server, Signals},
 };
 
@@ -67,7 +68,7 @@ impl Serve {
             };
             match self.lead(leadership, &server, &mut signals).await {
                 Ok(Ended::Signal) => return Ok(()),
-                Ok(Ended::Deposed) => tracing::warn!("another coordinator leads"),
+                Ok(Ended::Deposed) => tracing::warn!("this coordinator leads no more"),
                 Err(why) if may_pass(&why) => {
                     tracing::error!(code = why.code(), %why, "stepping down; training goes on");
                     tokio::select! {
@@ -93,7 +94,7 @@ impl Serve {
                     while let Some(Ok(leader)) = observer.next().await {
                         match leader.filter(|leader| leader.address != url) {
                             Some(leader) => {
-                                tracing::info!(leader = leader.address, "following");
+                                note(format_args!("{} leads; passing on to it", leader.address));
                                 server.follow(&leader.address);
                             }
                             None => server.close(),
@@ -119,7 +120,8 @@ impl Serve {
     ) -> Result<Ended, ControlError> {
         let mut records = Records::over(Arc::new(leadership.store()));
         let found = records.read().await?;
-        tracing::info!(term = leadership.term().0, jobs = found.jobs.len(), "leading");
+        let jobs = found.jobs.len();
+        note(format_args!("leading, with {jobs} job{}", if jobs == 1 { "" } else { "s" }));
         let (handle, engine) = Engine::start(self.policy, records, found);
         let mut engine = Stops(engine);
         server.lead(handle, self.policy.idle_heartbeat, Some(self.runs.clone()));

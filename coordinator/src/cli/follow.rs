@@ -1,6 +1,10 @@
 //! Going along with a job until it is over, whatever becomes of the coordinator meanwhile.
 
-use std::{collections::HashMap, process::ExitCode};
+use std::{
+    collections::HashMap,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use tonic::Status;
 use twinspire_proto::v1;
@@ -9,7 +13,13 @@ use super::{
     CliError, failure, out,
     show::{self, Format},
 };
-use crate::client::Lasting;
+use crate::{
+    client::Lasting,
+    display::{duration, note, number},
+};
+
+/// Between two lines about progress.
+const SAID_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows a job again and again, whenever it has changed, until it is over; then returns it.
 pub(super) async fn watch(
@@ -63,6 +73,30 @@ pub(super) async fn until_over(
         ("cancelled" | "paused", _) => ExitCode::from(130),
         _ => ExitCode::FAILURE,
     })
+}
+
+/// Says on standard error how a job's training gets on, now and then, until it is over.
+pub(super) async fn progress(service: &mut Lasting, name: &str) -> Result<(), CliError> {
+    let mut said: Option<(Instant, u64)> = None;
+    let each = |job: &v1::Job| {
+        let training = job.progress.as_ref().and_then(|progress| progress.training.as_ref());
+        let (Some(training), Some(started)) = (training, &job.started) else { return Ok(()) };
+        let is_news = said.is_none_or(|(at, step)| step != training.step && at.elapsed() >= SAID_EVERY);
+        if job.phase == "running" && is_news {
+            said = Some((Instant::now(), training.step));
+            let (step, total) = (number(training.step), number(started.total_steps));
+            let rows = number(training.rows_per_second as u64);
+            let left = job.eta_ms.map(|ms| format!("  ETA {}", duration(Duration::from_millis(ms))));
+            note(format_args!(
+                "{name}: step {step}/{total}  epoch {:.1}  loss {:.4}  {rows} rows/s{}",
+                training.epoch,
+                training.loss,
+                left.unwrap_or_default()
+            ));
+        }
+        Ok(())
+    };
+    watch(service, name, each).await.map(drop)
 }
 
 /// Shows what a job's workers logged, and if the request says so what they log until it is over.

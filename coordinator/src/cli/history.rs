@@ -17,7 +17,7 @@ use super::{
 #[command(after_help = "\
 Examples:
   coordinator events beauty
-  coordinator events beauty -w             go on until it is over
+  coordinator events beauty -w             go on until it is over or paused
   coordinator events beauty -w -o json     a line for each
 
 Exit codes: 0 shown, 1 no coordinator answers, 2 there is no such job.")]
@@ -26,7 +26,7 @@ pub(crate) struct Events {
     job: String,
     #[command(flatten)]
     server: ServerArgs,
-    /// Go on until the job is over.
+    /// Go on until the job is over or paused.
     #[arg(short, long)]
     watch: bool,
     /// How they are shown; `json` writes one event a line, `wide` their numbers too.
@@ -54,7 +54,7 @@ impl Events {
 #[command(after_help = "\
 Examples:
   coordinator logs beauty
-  coordinator logs beauty -f                        go on until it is over
+  coordinator logs beauty -f                        go on until it is over or paused
   coordinator logs beauty --worker node-3/cuda:0 --tail 50
 
 Exit codes: 0 shown, 1 no coordinator answers, 2 there is no such job.")]
@@ -63,7 +63,7 @@ pub(crate) struct Logs {
     job: String,
     #[command(flatten)]
     server: ServerArgs,
-    /// Go on until the job is over.
+    /// Go on until the job is over or paused.
     #[arg(short, long)]
     follow: bool,
     /// Of this worker only.

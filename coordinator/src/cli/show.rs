@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 use twinspire_proto::v1;
+use twinspire_report::EvaluationReport;
 
 use super::{CliError, out, spent};
 use crate::display::{clock, duration, number};
@@ -198,7 +199,8 @@ pub(super) fn pool(workers: &[v1::Worker]) -> String {
     let of = |state: &str| workers.iter().filter(|worker| worker.state == state).count();
     let count = workers.len();
     format!(
-        "the pool has {count} workers: {} idle, {} busy, {} drained",
+        "the pool has {count} worker{}: {} idle, {} busy, {} drained",
+        if count == 1 { "" } else { "s" },
         of("idle"),
         of("busy"),
         of("drained")
@@ -217,7 +219,8 @@ pub(super) fn status(job: &v1::Job) -> String {
     line("job", job.name.clone());
     line("phase", format!("{} for {}: {}", job.phase, duration(since(job.since_ms)), job.reason));
     line("before it", job.ahead.join(", "));
-    if let Some(failure) = &job.failure {
+    // Something that was asked for afterwards may have failed: that is in its events.
+    if let Some(failure) = job.failure.as_ref().filter(|_| job.phase != "succeeded") {
         line("failure", format!("[{}] {}", failure.code, failure.message));
     }
     if let Some(progress) = &job.progress {
@@ -262,6 +265,12 @@ pub(super) fn status(job: &v1::Job) -> String {
     line("priority", job.priority.to_string());
     line("submitted", moment(job.submitted_ms));
     line("exported", job.exported.join("\n             "));
+    if let (true, Ok(report)) =
+        (job.phase == "succeeded", serde_json::from_str::<EvaluationReport>(&job.evaluation_json))
+    {
+        let table = report.table().to_string().replace('\n', "\n             ");
+        line(&format!("{}", report.split), format!("step {}\n             {table}", number(report.step)));
+    }
     line("run", job.places.as_ref().map_or(String::new(), |places| places.run.clone()));
     text
 }

@@ -19,7 +19,7 @@ use crate::client::Jobs;
 #[command(after_help = "\
 Examples:
   coordinator status beauty
-  coordinator status beauty -w             again whenever it changes, until it is over
+  coordinator status beauty -w             again whenever it changes, until it is over or paused
   coordinator status beauty -o json
 
 The exit code says whether it could be shown, not how the job is doing (`submit --wait` does):
@@ -29,7 +29,7 @@ pub(crate) struct Status {
     job: String,
     #[command(flatten)]
     server: ServerArgs,
-    /// Show it again whenever it changes, until it is over.
+    /// Show it again whenever it changes, until it is over or paused.
     #[arg(short, long)]
     watch: bool,
     /// How it is shown.

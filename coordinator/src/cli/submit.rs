@@ -17,7 +17,7 @@ use super::{
 #[command(after_help = "\
 Examples:
   coordinator submit job.yaml                     prints the job's name, and returns
-  coordinator submit job.yaml --follow            shows its logs until it is over
+  coordinator submit job.yaml --follow            shows its logs until it is over or paused
   coordinator submit job.yaml --wait -o json      returns when it is over; exit code as `local`
   coordinator submit job.yaml --priority 10 --set workers='{min: 2, max: 16}'
 
@@ -42,7 +42,7 @@ pub(crate) struct Submit {
     /// Return when the job is over.
     #[arg(long)]
     wait: bool,
-    /// Show its logs until it is over.
+    /// Show its logs, and on standard error its progress, until it is over or paused.
     #[arg(long)]
     follow: bool,
     /// How the job is shown.
@@ -65,7 +65,12 @@ impl Submit {
         let job = answer.job.unwrap_or_default();
         if self.follow {
             let request = v1::LogsRequest { name: job.name.clone(), follow: true, ..Default::default() };
-            follow::logs(&mut service, request, |line| out::line(show::log(line))).await?;
+            let mut beside = self.server.connect_lasting().await?.quiet();
+            let logs = follow::logs(&mut service, request, |line| out::line(show::log(line)));
+            let progress = follow::progress(&mut beside, &job.name);
+            // Progress ends with the job, logs a moment later.
+            let (logs, progress) = tokio::join!(logs, progress);
+            progress.and(logs)?;
         }
         if self.wait || self.follow {
             return follow::until_over(&mut service, &job.name, self.output).await;

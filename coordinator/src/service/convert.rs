@@ -155,7 +155,8 @@ pub(super) fn to_worker(
         }
         Order::Abort => Body::Abort(v1::Abort {}),
         Order::Suffer(fault) => Body::Suffer(suffer(fault)),
-        Order::Shutdown => Body::Shutdown(v1::Shutdown {}),
+        Order::Shutdown => Body::Shutdown(v1::Shutdown::default()),
+        Order::Replaced => Body::Shutdown(v1::Shutdown { reason: REPLACED.into() }),
     })
 }
 
@@ -287,6 +288,10 @@ pub(super) fn failure(of: &Failure) -> v1::JobFailure {
     }
 }
 
+/// Why a worker whose name another process has is to end.
+const REPLACED: &str =
+    "another worker was started under its name, and has its place: give each a name of its own (--name)";
+
 /// The kind of events that say that a worker is slower than the others.
 const SLOW: &str = "slow";
 
@@ -318,9 +323,8 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             ("checkpoint", format!("the checkpoint of step {step} could not be written: {message}"))
         }
         Notice::Retrying { failure, retry, of, after } => {
-            let message =
-                format!("{} [{}]; retry {retry} of {of} in {after:?}", failure.message, failure.code);
-            ("retrying", message)
+            let pause = if after.is_zero() { String::new() } else { format!(" in {after:?}") };
+            ("retrying", format!("{} [{}]; retry {retry} of {of}{pause}", failure.message, failure.code))
         }
         Notice::Injected { worker, fault } => {
             let place = worker.as_ref().map_or(String::new(), |worker| format!("{worker}: "));

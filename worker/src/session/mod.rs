@@ -18,7 +18,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 use twinspire_proto::v1::{
-    Assign, CoordinatorMessage, FailureKind, Membership, Register, TaskFailed,
+    Assign, CoordinatorMessage, FailureKind, Membership, Register, Shutdown, TaskFailed,
     coordinator_message::Body as Order, worker_message::Body,
 };
 
@@ -221,7 +221,12 @@ impl Session {
 
     fn obey(&mut self, generation: u64, order: Order) -> Option<End> {
         match order {
-            Order::Shutdown(_) => return Some(End::Told),
+            Order::Shutdown(Shutdown { reason }) => {
+                if !reason.is_empty() {
+                    tracing::error!(name = self.who.name, "told to end: {reason}");
+                }
+                return Some(End::Told);
+            }
             Order::Assign(assign) => self.take_on(generation, assign),
             order => match (&self.running, self.voice.present()) {
                 (Some(running), Some(task)) if task.part.generation == generation => match order {

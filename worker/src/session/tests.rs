@@ -114,7 +114,7 @@ async fn a_worker_says_who_it_is_does_its_task_and_ends_when_told() {
     assert_eq!(register.running, None);
     connection.order(3, assign("job")).await;
     done(&mut connection, 3).await;
-    connection.order(0, Order::Shutdown(Shutdown {})).await;
+    connection.order(0, Order::Shutdown(Shutdown::default())).await;
     assert_eq!(worker.end().await, End::Told);
 }
 
@@ -262,7 +262,7 @@ async fn who_is_to_leave_says_so_and_goes_on_until_it_may_go() {
     tokio::time::sleep(pace.leave * 3).await;
     connection.order(1, Order::StopAfterStep(StopAfterStep { checkpoint: true })).await;
     done(&mut connection, 1).await;
-    connection.order(0, Order::Shutdown(Shutdown {})).await;
+    connection.order(0, Order::Shutdown(Shutdown::default())).await;
     assert!(matches!(worker.end().await, End::Told | End::Left));
 }
 

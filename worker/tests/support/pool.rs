@@ -267,7 +267,7 @@ impl Pool {
     /// Tells all workers to end, and sees that they do in good order.
     pub(crate) async fn end(mut self) {
         for name in &self.names {
-            self.order(name, 0, Order::Shutdown(Shutdown {})).await;
+            self.order(name, 0, Order::Shutdown(Shutdown::default())).await;
         }
         let code = tokio::time::timeout(Duration::from_secs(30), self.processes.wait()).await;
         assert_eq!(code, Ok(0), "workers end when told");

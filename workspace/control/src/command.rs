@@ -84,6 +84,8 @@ pub enum Order {
     Suffer(Fault),
     /// End the process.
     Shutdown,
+    /// End the process: another one has its name.
+    Replaced,
 }
 
 /// A task for one worker.

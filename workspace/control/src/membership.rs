@@ -16,7 +16,7 @@ impl State {
             }
             if known.replaced == Some(who.incarnation) {
                 // Two of one name would push each other out for ever.
-                out.push(Command::Send { session, generation: Generation(0), order: Order::Shutdown });
+                out.push(Command::Send { session, generation: Generation(0), order: Order::Replaced });
                 return self.turn_away(session, "another process has its name", out);
             }
             if known.incarnation == who.incarnation {

@@ -135,7 +135,7 @@ fn a_process_that_wakes_up_after_another_took_its_name_is_shut_down() {
     let successor = world.workers["w1"];
     world.workers.insert("w1".into(), sleeper);
     world.reconnect("w1", None);
-    assert_eq!(world.told("w1"), [Order::Shutdown]);
+    assert_eq!(world.told("w1"), [Order::Replaced]);
     assert!(world.dismissed(world.session("w1")));
     assert_eq!(world.worker("w1").unwrap().incarnation, successor.1);
 }

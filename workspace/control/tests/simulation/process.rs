@@ -172,7 +172,7 @@ impl World {
         }
         let there = &mut self.processes[process];
         match (order, &mut there.task) {
-            (Order::Shutdown, _) => self.end(process),
+            (Order::Shutdown | Order::Replaced, _) => self.end(process),
             // One of an older generation comes from the past; that of the present one, again.
             (Order::Assign(_), _) if generation <= there.newest => {}
             (Order::Assign(assignment), _) => self.obey(process, generation, assignment),
