@@ -4,7 +4,6 @@
 mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
-use twinspire_processes::RESTART;
 use twinspire_proto::v1::{
     Abort, TaskKind, Trained, coordinator_message::Body as Order, task_done, worker_message::Body,
 };
