@@ -19,7 +19,7 @@
 //! let _alone = one_at_a_time();
 //! let service = Service::with_workers(2);
 //! service.submit("first", &["train.steps=30"], &["--wait"]).expect_exit(0);
-//! service.assert_all_rows_were_trained_once("first", &[]);
+//! service.assert_all_rows_were_trained_once("first");
 //! ```
 //!
 //! The machine may be slow and busy: nothing here rests on how long something takes, but every
@@ -29,6 +29,7 @@
 
 mod damage;
 mod files;
+mod network;
 mod place;
 mod process;
 mod programs;
@@ -38,6 +39,7 @@ mod wait;
 
 pub use damage::flip_a_byte;
 pub use files::{gzip, parquet, texts};
+pub use network::Network;
 pub use place::Place;
 pub use process::{Ended, Process};
 pub use programs::{Program, closed_pipe, program};

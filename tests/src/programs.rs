@@ -67,6 +67,27 @@ impl Program {
         Program { name, command, output: output.to_owned(), streams: [None, None] }
     }
 
+    /// In a network namespace of its own.
+    pub fn in_network(mut self, namespace: &str) -> Program {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", namespace])
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
+        if let Some(directory) = self.command.get_current_dir() {
+            command.current_dir(directory);
+        }
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null());
+        self.command = command;
+        self
+    }
+
     /// With more variables in its environment.
     pub fn environment(mut self, variables: &[(String, String)]) -> Program {
         self.command.envs(variables.iter().map(|(name, value)| (name, value)));

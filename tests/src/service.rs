@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     place::Place,
     process::{Ended, Process},
+    programs::Program,
     wait::until,
 };
 
@@ -55,10 +56,19 @@ impl Service {
     /// Coordinators that are given these arguments beside their address. These variables are in the
     /// environment of everything that runs.
     pub fn new(coordinators: usize, arguments: &[&str], environment: Vec<(String, String)>) -> Service {
+        Service::at("127.0.0.1:0", coordinators, arguments, environment)
+    }
+
+    /// The same, listening on another address.
+    pub fn at(
+        address: &str,
+        coordinators: usize,
+        arguments: &[&str],
+        environment: Vec<(String, String)>,
+    ) -> Service {
         let place = Place::with_log(300, 200, 9_000);
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let server =
-            |_| Server { arguments: arguments.clone(), address: "127.0.0.1:0".into(), process: None };
+        let server = |_| Server { arguments: arguments.clone(), address: address.into(), process: None };
         let servers = Mutex::new((0..coordinators).map(server).collect());
         let service = Service { environment, servers, workers: Vec::new(), place };
         (0..coordinators).for_each(|number| service.start(number));
@@ -68,10 +78,19 @@ impl Service {
 
     /// Starts the workers of one machine called `name`, and waits until they are in the pool.
     pub fn add_workers(&mut self, name: &str, count: u32) {
+        self.add_workers_as(name, count, |program| program);
+    }
+
+    /// Starts a worker in a network namespace, and waits until it is in the pool.
+    pub fn add_worker_in(&mut self, namespace: &str, name: &str) {
+        self.add_workers_as(name, 1, |program| program.in_network(namespace));
+    }
+
+    fn add_workers_as(&mut self, name: &str, count: u32, started_as: impl FnOnce(Program) -> Program) {
         let (urls, workers) = (self.urls().join(","), count.to_string());
         let arguments = ["--coordinator", &urls, "--name", name, "--workers", &workers];
-        let started = self.place.worker(&arguments).environment(&self.environment).start();
-        self.workers.push(started);
+        let program = self.place.worker(&arguments).environment(&self.environment);
+        self.workers.push(started_as(program).start());
         let registered = || {
             let names = self.names_of_workers()?;
             let of_this = names.iter().filter(|worker| worker.split('/').next() == Some(name)).count();
