@@ -292,7 +292,6 @@ class Benches:
         contestants = {TWINSPIRE: lambda: run_json([ours, manifest]), **rivals}
         return Case(f"plan, {shards:,} shards, 64 lanes", measures, contestants)
 
-
     # Recovery -----------------------------------------------------------------------------------------
 
     def recovery(self) -> Iterator[Case]:
@@ -318,8 +317,7 @@ class Benches:
             }
             overridden = [f"--set={field}={value}" for field, value in settings.items()]
             command = [self.program, "local", manifest, "--fresh", *overrides, *overridden]
-            with struck(command, WORK / "work" / "struck" / "metrics.jsonl", kill_at) as figures:
-                return figures
+            return strike(command, WORK / "work" / "struck" / "metrics.jsonl", kill_at)
 
         def torchrun() -> Figures:
             flags = {
@@ -338,48 +336,45 @@ class Benches:
         measures = [
             Measure("first_step_s", "s from kill -9 to the next step"),
             Measure("new_step_s", "s to the next step not done before"),
-            Measure("steps_redone", "steps done again"),
+            Measure("steps_to_new", "steps to the first one not done before"),
         ]
         name = f"recovery, amazon-beauty, 1 of {processes} workers killed"
         yield Case(name, measures, {TWINSPIRE: twinspire, "torchrun": torchrun})
 
 
-@contextmanager
-def struck(command: list[str | Path], metrics: Path, kill_at: int) -> Iterator[Figures]:
-    """A local run one of whose workers is killed: how soon it goes on."""
+def strike(command: list[str | Path], metrics: Path, kill_at: int) -> Figures:
+    """Starts a local run, kills one of its workers once `kill_at` steps are done, and looks how training goes on."""
 
-    def steps() -> list[tuple[int, float]]:
+    def steps() -> list[int]:
         lines = metrics.read_text().splitlines() if metrics.exists() else []
-        records = (json.loads(line) for line in lines if line.endswith("}"))
-        return [(record["step"], time.time()) for record in records if record["kind"] == "train"]
+        records = [json.loads(line) for line in lines if line.endswith("}")]
+        return [record["step"] for record in records if record["kind"] == "train"]
 
-    def wait_for(what: str, found: Callable[[], tuple[int, float] | None]) -> tuple[int, float]:
+    def wait_for(what: str, there: Callable[[], bool]) -> float:
         by = time.monotonic() + 300
-        while time.monotonic() < by:
-            if (there := found()) is not None:
-                return there
-            if process.poll() is not None:
-                raise Failed(f"{' '.join(map(str, command))}\nended before {what}")
+        while not there():
+            if process.poll() is not None or time.monotonic() > by:
+                raise Failed(f"{' '.join(map(str, command))}\n{what} did not come")
             time.sleep(0.02)
-        raise Failed(f"{' '.join(map(str, command))}\n{what} did not come")
+        return time.time()
 
     WORK.mkdir(parents=True, exist_ok=True)
     metrics.unlink(missing_ok=True)
     with (WORK / "stderr.txt").open("w") as errors:
         process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=errors, stderr=errors)
     try:
-        wait_for("training", lambda: next((step for step in steps() if step[0] >= kill_at), None))
+        wait_for("training", lambda: max(steps(), default=0) >= kill_at)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         workers = [int(child) for child in children if "worker" in Path(f"/proc/{child}/cmdline").read_text()]
         killed = time.time()
         os.kill(workers[-1], signal.SIGKILL)
-        time.sleep(0.1)  # A step may have been under way.
-        furthest, there = max(step for step, _ in steps()), len(steps())
-        # Metrics of steps that are done again replace those that were there.
-        first = wait_for("a step", lambda: next((s for s in steps()[-1:] if s[0] > furthest or len(steps()) < there), None))
-        new = wait_for("a new step", lambda: next((step for step in steps() if step[0] > furthest), None))
-        redone = max(0, furthest - first[0] + 1)
-        yield {"first_step_s": first[1] - killed, "new_step_s": new[1] - killed, "steps_redone": redone}
+        time.sleep(0.05)  # A step may have been under way.
+        before = steps()
+        # A step that is done again takes its line's place: there are fewer lines for a moment.
+        first = wait_for("a step", lambda: len(steps()) != len(before) and steps()[-1:] != before[-1:])
+        redone = max(0, before[-1] - steps()[-1] + 1)
+        new = wait_for("a new step", lambda: steps()[-1] > before[-1])
+        return {"first_step_s": first - killed, "new_step_s": new - killed, "steps_to_new": redone + 1}
     finally:
         process.kill()
         process.wait()

@@ -111,7 +111,7 @@ def strike(options: argparse.Namespace) -> dict[str, float]:
         return {
             "first_step_s": first[1] - killed,
             "new_step_s": new[1] - killed,
-            "steps_redone": furthest - first[0] + 1,
+            "steps_to_new": furthest - first[0] + 2,
         }
     finally:
         os.killpg(run.pid, signal.SIGKILL)
