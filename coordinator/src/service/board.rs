@@ -214,39 +214,41 @@ impl Board {
         });
     }
 
-    /// Something happened; what is to be remembered of it.
-    pub(super) fn tell(&self, name: &JobName, notice: Notice, now: Time) -> Option<Happening> {
-        let happening = self.with(|entries| {
-            let entry = entries.get_mut(name)?;
+    /// What is to be remembered of a notice, before anybody hears of it: a number that somebody has seen is never
+    /// another event's, whoever leads next.
+    pub(super) fn to_remember(&self, name: &JobName, notice: &Notice, now: Time) -> Option<Happening> {
+        self.with(|entries| {
+            let entry = entries.get(name)?;
             // Workers tell the next coordinator again what they told the last.
-            let again = match &notice {
+            let again = match notice {
                 Notice::Started(_) => entry.began().is_some(),
                 // It is tried again and again.
                 Notice::CheckpointDelayed { .. } => entry.view.trouble.is_some(),
                 _ => false,
             };
-            entry.take_in(&notice, now);
-            let (kind, message) = super::convert::in_words(&notice).filter(|_| !again)?;
+            let (kind, message) = super::convert::in_words(notice).filter(|_| !again)?;
             let sequence = entry.happened.back().map_or(0, |last| last.sequence) + 1;
-            let took_ms = match &notice {
+            let took_ms = match notice {
                 Notice::WentOn { after, .. } => Some(after.as_millis() as u64),
                 _ => None,
             };
-            let happening = Happening { sequence, at: now, kind: kind.to_owned(), message, took_ms };
-            entry.happened.push_back(happening.clone());
+            Some(Happening { sequence, at: now, kind: kind.to_owned(), message, took_ms })
+        })
+    }
+
+    /// Something happened, and this was remembered of it.
+    pub(super) fn tell(&self, name: &JobName, notice: Notice, happening: Option<Happening>, now: Time) {
+        self.with(|entries| {
+            let Some(entry) = entries.get_mut(name) else { return };
+            entry.take_in(&notice, now);
+            entry.happened.extend(happening);
             if entry.happened.len() > EVENTS {
                 entry.happened.pop_front();
             }
-            Some(happening)
-        });
-        self.with(|entries| {
-            if let Some(entry) = entries.get(name) {
-                entry.changes.send_modify(|count| *count += 1);
-            }
+            entry.changes.send_modify(|count| *count += 1);
         });
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.send((name.clone(), notice.clone())).is_ok());
-        happening
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<JobName, Entry>) -> T) -> T {

@@ -163,10 +163,12 @@ impl Engine {
     }
 
     async fn notice(&mut self, job: JobName, notice: Notice, now: Time) -> Result<(), ControlError> {
-        match self.board.tell(&job, notice, now) {
-            Some(event) => self.records.put_event(&job, &event).await,
-            None => Ok(()),
+        let happening = self.board.to_remember(&job, &notice, now);
+        if let Some(event) = &happening {
+            self.records.put_event(&job, event).await?;
         }
+        self.board.tell(&job, notice, happening, now);
+        Ok(())
     }
 
     fn send(&self, session: Session, generation: Generation, order: twinspire_control::Order) {
