@@ -142,7 +142,7 @@ class Benches:
         overrides = [f"--set=log.uri={log}"]
         spec = json.loads(run([self.program, "validate", manifest, *overrides, "--output", "json"])[0])
         warmup = 5
-        user, threads = spec["towers"]["user"], max(1, CORES // processes)
+        threads = max(1, CORES // processes)
 
         def twinspire() -> Figures:
             settings = {
@@ -167,13 +167,7 @@ class Benches:
 
         def pytorch() -> Figures:
             flags = {
-                "order": spec["log"]["columns"]["order"],
-                "max-len": user["max_actions"],
-                "batch": spec["train"]["global_batch"],
-                "dropout": user["dropout"],
-                "width": user["d_model"],
-                "layers": user["layers"],
-                "heads": user["heads"],
+                **model_flags(spec),
                 "lr": spec["train"]["optimizer"]["lr"],
                 "steps": steps,
                 "warmup": warmup,
@@ -301,7 +295,7 @@ class Benches:
             return say(f"recovery: skipped: there is no {log} (--data)")
         manifest, overrides = "manifests/amazon-beauty.yaml", [f"--set=log.uri={log}"]
         spec = json.loads(run([self.program, "validate", manifest, *overrides, "--output", "json"])[0])
-        user, processes, every, kill_at = spec["towers"]["user"], 2, 20, 30
+        processes, every, kill_at = 2, 20, 30
 
         def twinspire() -> Figures:
             settings = {
@@ -320,18 +314,9 @@ class Benches:
             return strike(command, WORK / "work" / "struck" / "metrics.jsonl", kill_at)
 
         def torchrun() -> Figures:
-            flags = {
-                "order": spec["log"]["columns"]["order"],
-                "max-len": user["max_actions"],
-                "batch": spec["train"]["global_batch"],
-                "dropout": user["dropout"],
-                "width": user["d_model"],
-                "layers": user["layers"],
-                "heads": user["heads"],
-                "processes": processes,
-                "every": every,
-            }
-            return run_json([*self.rival, RIVALS / "restart.py", log, *[f"--{flag}={v}" for flag, v in flags.items()]])
+            flags = {**model_flags(spec), "processes": processes, "every": every}
+            given = [f"--{flag}={value}" for flag, value in flags.items()]
+            return run_json([*self.rival, RIVALS / "restart.py", log, *given])
 
         measures = [
             Measure("first_step_s", "s from kill -9 to the next step"),
@@ -340,6 +325,20 @@ class Benches:
         ]
         name = f"recovery, amazon-beauty, 1 of {processes} workers killed"
         yield Case(name, measures, {TWINSPIRE: twinspire, "torchrun": torchrun})
+
+
+def model_flags(spec: dict) -> dict[str, object]:
+    """A job's model and batch, as the rivals are told them."""
+    user = spec["towers"]["user"]
+    return {
+        "order": spec["log"]["columns"]["order"],
+        "max-len": user["max_actions"],
+        "batch": spec["train"]["global_batch"],
+        "dropout": user["dropout"],
+        "width": user["d_model"],
+        "layers": user["layers"],
+        "heads": user["heads"],
+    }
 
 
 def strike(command: list[str | Path], metrics: Path, kill_at: int) -> Figures:

@@ -26,7 +26,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 
-from sasrec import SASRec, Sequences, read_timelines
+from sasrec import SASRec, Sequences, model_parser, read_timelines
 
 KILL_AT = 30  # Halfway between two checkpoints, on average what a fault costs, when there is one every 20 steps.
 HUNG = 300  # Seconds.
@@ -119,15 +119,7 @@ def strike(options: argparse.Namespace) -> dict[str, float]:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("log", type=Path, help="events as .parquet, .csv or .csv.gz")
-    parser.add_argument("--order", required=True, help="column of a row's place in its user's history")
-    parser.add_argument("--max-len", type=int, required=True, help="newest actions read")
-    parser.add_argument("--batch", type=int, required=True, help="users a step, over all processes")
-    parser.add_argument("--dropout", type=float, required=True)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--heads", type=int, default=2)
+    parser = model_parser(__doc__)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--every", type=int, default=20, help="steps between checkpoints")
