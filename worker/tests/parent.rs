@@ -71,7 +71,7 @@ async fn the_workers_of_a_machine_are_kept_running_and_leave_together() {
     parent.signal(Signal::TERM);
     for mut connection in [again, other] {
         assert!(matches!(connection.next().await, (0, Body::Leaving(_))));
-        connection.order(0, Order::Shutdown(Shutdown {})).await;
+        connection.order(0, Order::Shutdown(Shutdown::default())).await;
     }
     assert_eq!(parent.end().await, Some(0));
     let log = std::fs::read_to_string(&log).unwrap();
