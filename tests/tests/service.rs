@@ -70,7 +70,7 @@ fn a_job_is_done_and_submitted_again_it_is_the_same_job() {
     let followed = service.submit("followed", &["train.steps=5"], &["--follow"]).expect_exit(0);
     let (logs, status) = followed.stdout.split_once("job          followed").expect("its status at the end");
     assert!(status.contains("phase        succeeded"), "{status}");
-    assert!(logs.lines().all(|line| line.starts_with("pool-")) && logs.contains("assigned"), "{logs}");
+    assert!(logs.lines().all(|line| line.starts_with("pool/")) && logs.contains("assigned"), "{logs}");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn jobs_that_wait_for_the_same_worker_go_by_priority() {
     assert!(said.contains("late: priority 7"), "{said}");
     assert_eq!(ahead("low"), ["late", "high"]);
     let said = service.run(&["explain", "low"]).expect_exit(0).stdout;
-    for part in ["low is pending", "before it in the queue: late, high", "1 workers: 0 idle, 1 busy"] {
+    for part in ["low is pending", "before it in the queue: late, high", "1 worker: 0 idle, 1 busy"] {
         assert!(said.contains(part), "`{part}` is not in:\n{said}");
     }
 
