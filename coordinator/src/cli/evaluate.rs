@@ -108,7 +108,7 @@ impl Evaluate {
             Split::Test => v1::Split::Test,
         });
         let job = extra::run(there, async |jobs: &mut Jobs| jobs.evaluate(request).await).await?;
-        match ReportFile::later(&places, &job.evaluation_json) {
+        match ReportFile::later(&places, &job.asked_evaluation_json) {
             Ok(report) if report.is_of(split, self.step) => self.show(&report)?,
             _ => return Err(ControlError::LostResult { job: job.name, what: "the evaluation" }.into()),
         }

@@ -131,7 +131,7 @@ impl Screen {
                 None => self.say(&format!("{worker} keeps pace with the others again")),
             },
             Notice::Assigned { .. } | Notice::Stopping { .. } => {}
-            Notice::Done(result) => {
+            Notice::Done(result) | Notice::AlsoDone(result) => {
                 self.told = None;
                 self.done(result);
             }

@@ -55,6 +55,8 @@ pub struct View {
     pub trouble: Option<(Time, String)>,
     /// What its stages came to, the newest of each.
     pub results: Vec<TaskResult>,
+    /// What the last evaluation came to that was asked for when it was over.
+    pub asked_for: Option<TaskResult>,
 }
 
 impl View {
@@ -166,6 +168,7 @@ impl Board {
                     spent: None,
                     trouble: None,
                     results: Vec::new(),
+                    asked_for: None,
                 };
                 let entry = Entry {
                     view,
@@ -203,6 +206,15 @@ impl Board {
     /// Takes a job down.
     pub(super) fn remove(&self, name: &JobName) {
         self.with(|entries| entries.remove(name));
+    }
+
+    /// One more stage of a job that was over came to this.
+    pub(super) fn also_came_to(&self, name: &JobName, result: &TaskResult) {
+        self.with(|entries| {
+            if let Some(entry) = entries.get_mut(name) {
+                entry.also_came_to(result);
+            }
+        });
     }
 
     /// A stage of a job came to this.
@@ -269,6 +281,14 @@ impl Entry {
         self.view.results.push(result.clone());
     }
 
+    /// An evaluation that was asked for later stands beside the job's own.
+    fn also_came_to(&mut self, result: &TaskResult) {
+        match result {
+            TaskResult::Evaluated { .. } => self.view.asked_for = Some(result.clone()),
+            _ => self.came_to(result),
+        }
+    }
+
     fn take_in(&mut self, notice: &Notice, now: Time) {
         let view = &mut self.view;
         match notice {
@@ -293,6 +313,7 @@ impl Entry {
             }
             Notice::Committed { .. } => view.trouble = None,
             Notice::Done(result) => self.came_to(result),
+            Notice::AlsoDone(result) => self.also_came_to(result),
             Notice::Assigned { .. } => {
                 view.progress = None;
                 view.started = None;

@@ -345,7 +345,7 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             None => (SLOW, format!("{worker} keeps pace with the others again")),
         },
         Notice::Stopping { reason } => ("stopping", format!("stopping at the next step: {reason}")),
-        Notice::Done(result) => ("done", done_in_words(result)),
+        Notice::Done(result) | Notice::AlsoDone(result) => ("done", done_in_words(result)),
         Notice::Refused { reason } => ("refused", reason.clone()),
     })
 }

@@ -130,8 +130,12 @@ impl Engine {
         let commands = self.state.apply(event, now);
         for command in &commands {
             // Before the records, which take their time: whoever sees a job succeed sees all of it.
-            if let Command::Tell { job, notice: Notice::Done(result) } = command {
-                self.board.came_to(job, result);
+            match command {
+                Command::Tell { job, notice: Notice::Done(result) } => self.board.came_to(job, result),
+                Command::Tell { job, notice: Notice::AlsoDone(result) } => {
+                    self.board.also_came_to(job, result)
+                }
+                _ => {}
             }
         }
         for command in commands {

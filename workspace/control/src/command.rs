@@ -202,6 +202,8 @@ pub enum Notice {
     },
     /// A stage is finished.
     Done(TaskResult),
+    /// One more stage is, that was asked for when the job was over.
+    AlsoDone(TaskResult),
     /// A message was refused.
     Refused {
         /// Which and why.

@@ -26,8 +26,12 @@ impl State {
             job.retries = 0;
             job.remaining.pop_front();
             before = job.returns_to.take();
+            if before == Some(Phase::Succeeded) {
+                // What was asked for before may have failed.
+                job.failure = None;
+            }
         }
-        out.tell(name, Notice::Done(result));
+        out.tell(name, if before.is_some() { Notice::AlsoDone(result) } else { Notice::Done(result) });
         if let Some(before) = before {
             return self.enter(name, before, "the stage asked for is done".into(), now, out);
         }

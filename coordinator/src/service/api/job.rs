@@ -7,7 +7,7 @@ use crate::service::{Board, Places, View, WorkerView, convert};
 
 /// A job as it is now.
 pub(super) fn message(view: &View, board: &Board) -> v1::Job {
-    let View { job, spec, progress, started, validated, spent, trouble, results, paced: _ } = view;
+    let View { job, spec, progress, started, validated, spent, trouble, results, asked_for, paced: _ } = view;
     let request = &job.request;
     let workers = job.attempt.iter().flat_map(|attempt| &attempt.members);
     let mut evaluation_json = String::new();
@@ -55,6 +55,10 @@ pub(super) fn message(view: &View, board: &Board) -> v1::Job {
         eta_ms: eta_ms(view),
         spent: spent.map(convert::time_spent),
         exported_step,
+        asked_evaluation_json: match asked_for {
+            Some(TaskResult::Evaluated { report, .. }) => report.clone(),
+            _ => String::new(),
+        },
         checkpoint_trouble: trouble
             .as_ref()
             .map(|(since, message)| v1::CheckpointTrouble { since_ms: since.0, message: message.clone() }),

@@ -61,6 +61,20 @@ fn the_result_of_rank_0_is_that_of_the_stage() {
 }
 
 #[test]
+fn what_was_asked_for_later_is_told_from_the_jobs_own_and_a_failure_of_it_does_not_stay() {
+    let mut world = succeeded();
+    world.ask(Verb::Also("a".into(), EVALUATE)).unwrap();
+    world.say("w1", failure(FailureKind::BadInput));
+    assert_eq!(world.job("a").phase, Phase::Succeeded);
+    assert!(world.job("a").failure.is_some(), "whoever asked is told");
+    world.ask(Verb::Also("a".into(), EVALUATE)).unwrap();
+    world.say("w1", evaluated());
+    let also = |command: &Command| matches!(command, Command::Tell { notice: Notice::AlsoDone(_), .. });
+    assert!(world.said.iter().any(also), "{:?}", world.said);
+    assert_eq!((world.job("a").phase, &world.job("a").failure), (Phase::Succeeded, &None));
+}
+
+#[test]
 fn training_that_was_stopped_goes_on_later_for_the_same_reason_it_stopped() {
     let mut world = World::training(1);
     world.ask(Verb::Drain("w1".into())).unwrap();
