@@ -35,7 +35,7 @@ fn whatever_fails_the_model_is_the_same_and_every_row_is_trained_once() {
     let mut running = place.start(&arguments("name=struck"));
     running.wait_until("it trains", || has_begun(&place, "struck"));
     let chaos = [
-        &["chaos", "struck", "kill-worker", "pause-worker", "fail-storage"][..],
+        &["chaos", "struck", "kill-worker", "crash-worker", "pause-worker", "fail-storage"][..],
         &["--most", "6", "--every", "2s", "--span", "3s", "--seed", "3", "--against", "whole", "-o", "json"],
     ];
     let report = place.run(&chaos.concat());

@@ -24,6 +24,7 @@ fn happen(order: &Suffer) -> io::Result<()> {
             twinspire_storage::fail_writes_for(span);
             Ok(())
         }
-        Fault::KillCoordinator | Fault::Unspecified => Ok(()),
+        // The task's, and the coordinator's.
+        Fault::CrashWorker | Fault::KillCoordinator | Fault::Unspecified => Ok(()),
     }
 }

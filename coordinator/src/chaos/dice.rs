@@ -12,6 +12,8 @@ use twinspire_proto::v1;
 pub(crate) enum Kind {
     /// kill -9 of a worker.
     KillWorker,
+    /// A worker's task panics; its process goes on.
+    CrashWorker,
     /// A worker is frozen for a while (SIGSTOP, SIGCONT).
     PauseWorker,
     /// kill -9 of the coordinator that leads.
@@ -25,6 +27,7 @@ impl Kind {
     pub(super) fn fault(self) -> v1::Fault {
         match self {
             Kind::KillWorker => v1::Fault::KillWorker,
+            Kind::CrashWorker => v1::Fault::CrashWorker,
             Kind::PauseWorker => v1::Fault::PauseWorker,
             Kind::KillCoordinator => v1::Fault::KillCoordinator,
             Kind::FailStorage => v1::Fault::FailStorage,
@@ -36,6 +39,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::KillWorker => "kill-worker",
+            Kind::CrashWorker => "crash-worker",
             Kind::PauseWorker => "pause-worker",
             Kind::KillCoordinator => "kill-coordinator",
             Kind::FailStorage => "fail-storage",

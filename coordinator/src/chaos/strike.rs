@@ -170,7 +170,7 @@ impl Scene {
             }
             // What nobody noticed was got over all the same, once it has passed.
             let has_passed = match fault {
-                Kind::KillWorker => false,
+                Kind::KillWorker | Kind::CrashWorker => false,
                 Kind::PauseWorker => begun.elapsed() > span + target.recovery_target / 2,
                 // Checkpoints are written again, if any was due meanwhile.
                 Kind::FailStorage => begun.elapsed() > span && job.checkpoint_trouble.is_none(),

@@ -31,7 +31,7 @@ impl CliError {
 pub(crate) fn exit_of(failure: &Failure) -> u8 {
     match failure.kind {
         FailureKind::BadInput => 2,
-        FailureKind::LostPeer | FailureKind::Storage | FailureKind::Internal => 1,
+        FailureKind::LostPeer | FailureKind::Storage | FailureKind::Crash | FailureKind::Internal => 1,
     }
 }
 

@@ -110,6 +110,7 @@ pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
                 v1::FailureKind::BadInput => FailureKind::BadInput,
                 v1::FailureKind::LostPeer => FailureKind::LostPeer,
                 v1::FailureKind::Storage => FailureKind::Storage,
+                v1::FailureKind::Crash => FailureKind::Crash,
                 v1::FailureKind::Internal | v1::FailureKind::Unspecified => FailureKind::Internal,
             };
             FromWorker::Failed(Failure { code: failed.code, message: failed.message, kind, worker: None })
@@ -165,6 +166,7 @@ fn suffer(fault: Fault) -> v1::Suffer {
         Fault::KillWorker => (v1::Fault::KillWorker, Duration::ZERO),
         Fault::PauseWorker(span) => (v1::Fault::PauseWorker, span),
         Fault::FailStorage(span) => (v1::Fault::FailStorage, span),
+        Fault::CrashWorker => (v1::Fault::CrashWorker, Duration::ZERO),
         Fault::KillCoordinator => (v1::Fault::KillCoordinator, Duration::ZERO),
     };
     v1::Suffer { fault: fault.into(), span_ms: span.as_millis() as u64 }
@@ -177,6 +179,7 @@ pub(super) fn fault(request: &v1::InjectRequest) -> Option<Fault> {
         v1::Fault::KillWorker => Fault::KillWorker,
         v1::Fault::PauseWorker => Fault::PauseWorker(span),
         v1::Fault::FailStorage => Fault::FailStorage(span),
+        v1::Fault::CrashWorker => Fault::CrashWorker,
         v1::Fault::KillCoordinator => Fault::KillCoordinator,
         v1::Fault::Unspecified => return None,
     })
@@ -278,6 +281,7 @@ pub(super) fn failure(of: &Failure) -> v1::JobFailure {
         FailureKind::BadInput => v1::FailureKind::BadInput,
         FailureKind::LostPeer => v1::FailureKind::LostPeer,
         FailureKind::Storage => v1::FailureKind::Storage,
+        FailureKind::Crash => v1::FailureKind::Crash,
         FailureKind::Internal => v1::FailureKind::Internal,
     };
     v1::JobFailure {

@@ -18,7 +18,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 use twinspire_proto::v1::{
-    Assign, CoordinatorMessage, FailureKind, Membership, Register, Shutdown, TaskFailed,
+    Assign, CoordinatorMessage, FailureKind, Fault, Membership, Register, Shutdown, TaskFailed,
     coordinator_message::Body as Order, worker_message::Body,
 };
 
@@ -231,7 +231,7 @@ impl Session {
             order => match (&self.running, self.voice.present()) {
                 (Some(running), Some(task)) if task.part.generation == generation => match order {
                     Order::Abort(_) => self.let_go(&task),
-                    Order::Suffer(fault) => suffer(fault),
+                    Order::Suffer(fault) if fault.fault() != Fault::CrashWorker => suffer(fault),
                     order => running.tell(order),
                 },
                 // Fencing.

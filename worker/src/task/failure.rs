@@ -42,7 +42,7 @@ impl TaskError {
     pub(crate) fn panic(message: String) -> TaskError {
         TaskError::new(
             "TW5207",
-            FailureKind::Internal,
+            FailureKind::Crash,
             format_args!("the task panicked: {message}; see the worker's log"),
         )
     }
@@ -123,6 +123,7 @@ impl TaskError {
 /// | TW2020, TW2022 | a disk or a server that inputs are on is in trouble |
 /// | TW3, but for TW3104, TW3105 | so is what checkpoints and results are on |
 /// | TW4102-TW4105 | a peer is gone |
+/// | TW4006 | libtorch gave up: out of memory, perhaps |
 /// | everything else | a program, a training or a dataset gone wrong |
 fn kind_of(code: &str, is_user_mistake: bool) -> FailureKind {
     match code {
@@ -131,6 +132,7 @@ fn kind_of(code: &str, is_user_mistake: bool) -> FailureKind {
         "TW3104" | "TW3105" => FailureKind::Internal,
         code if code.starts_with("TW3") => FailureKind::Storage,
         "TW4102" | "TW4103" | "TW4104" | "TW4105" => FailureKind::LostPeer,
+        "TW4006" => FailureKind::Crash,
         _ => FailureKind::Internal,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tokio::sync::{mpsc, watch};
@@ -50,6 +50,7 @@ pub(crate) struct Commit {
 /// The session's end.
 pub(crate) struct Sender {
     stop: Arc<AtomicU64>,
+    is_to_crash: Arc<AtomicBool>,
     aborted: CancellationToken,
     rendezvous: watch::Sender<Option<Rendezvous>>,
     commits: mpsc::UnboundedSender<Commit>,
@@ -70,7 +71,8 @@ impl Sender {
                 let _ = self.commits.send(Commit { step, parts: part_json });
             }
             Order::Abort(_) => self.abort(),
-            Order::Welcome(_) | Order::Assign(_) | Order::Suffer(_) | Order::Shutdown(_) => {}
+            Order::Suffer(_) => self.is_to_crash.store(true, Ordering::Relaxed),
+            Order::Welcome(_) | Order::Assign(_) | Order::Shutdown(_) => {}
         }
     }
 
@@ -89,6 +91,7 @@ impl Sender {
 /// The task's end.
 pub(crate) struct Orders {
     stop: Arc<AtomicU64>,
+    is_to_crash: Arc<AtomicBool>,
     aborted: CancellationToken,
     rendezvous: watch::Receiver<Option<Rendezvous>>,
     commits: std::cell::Cell<Option<mpsc::UnboundedReceiver<Commit>>>,
@@ -96,12 +99,19 @@ pub(crate) struct Orders {
 
 pub(super) fn channel() -> (Sender, Orders) {
     let stop = Arc::new(AtomicU64::new(Control::GO_ON.word()));
+    let is_to_crash = Arc::new(AtomicBool::new(false));
     let aborted = CancellationToken::new();
     let (rendezvous, meet) = watch::channel(None);
     let (commits, commit) = mpsc::unbounded_channel();
     (
-        Sender { stop: Arc::clone(&stop), aborted: aborted.clone(), rendezvous, commits },
-        Orders { stop, aborted, rendezvous: meet, commits: std::cell::Cell::new(Some(commit)) },
+        Sender {
+            stop: Arc::clone(&stop),
+            is_to_crash: Arc::clone(&is_to_crash),
+            aborted: aborted.clone(),
+            rendezvous,
+            commits,
+        },
+        Orders { stop, is_to_crash, aborted, rendezvous: meet, commits: std::cell::Cell::new(Some(commit)) },
     )
 }
 
@@ -109,6 +119,11 @@ impl Orders {
     /// What was asked for.
     pub(crate) fn control(&self) -> Control {
         Control::from_word(self.stop.load(Ordering::Relaxed))
+    }
+
+    /// Panics if that is wanted, to see that others go on.
+    pub(crate) fn crash_if_told(&self) {
+        assert!(!self.is_to_crash.load(Ordering::Relaxed), "a fault made on purpose");
     }
 
     /// Whether the task was given up.

@@ -134,6 +134,7 @@ impl Training<'_> {
         }
         let mut ended_early = standing.why_stop(self.task.spec.evaluate.patience);
         while step < total_steps && !stopped && ended_early.is_none() {
+            self.task.orders.crash_if_told();
             let asked = Instant::now();
             let batches = reader.next()?;
             let waited = asked.elapsed();

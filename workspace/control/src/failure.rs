@@ -30,8 +30,10 @@ pub enum FailureKind {
     LostPeer,
     /// Files or objects could not be read or written: that may pass.
     Storage,
-    /// The program is wrong, or training is (a loss that is not a number): trying again would
-    /// repeat it.
+    /// A worker's program broke off: memory ran out, a device failed, or a bug. Others may do better.
+    Crash,
+    /// Training goes wrong (a loss that is not a number), or what is known contradicts itself: trying
+    /// again would repeat it.
     Internal,
 }
 
@@ -51,8 +53,8 @@ pub(crate) enum Remedy {
 pub(crate) fn remedy(kind: FailureKind, retries: u32) -> Remedy {
     match kind {
         FailureKind::BadInput | FailureKind::Internal => Remedy::Fail,
-        FailureKind::LostPeer | FailureKind::Storage if retries >= MAX_RETRIES => Remedy::Fail,
-        FailureKind::LostPeer => Remedy::Retry {
+        _ if retries >= MAX_RETRIES => Remedy::Fail,
+        FailureKind::LostPeer | FailureKind::Crash => Remedy::Retry {
             after: if retries == 0 { Duration::ZERO } else { Duration::from_secs(1 << retries) },
         },
         FailureKind::Storage => Remedy::Retry { after: Duration::from_secs(2 << retries) },
@@ -67,6 +69,13 @@ mod tests {
     fn wrong_data_is_not_tried_again() {
         assert_eq!(remedy(FailureKind::BadInput, 0), Remedy::Fail);
         assert_eq!(remedy(FailureKind::Internal, 0), Remedy::Fail);
+    }
+
+    #[test]
+    fn a_crash_is_tried_again_as_a_loss_is() {
+        for retries in 0..=MAX_RETRIES {
+            assert_eq!(remedy(FailureKind::Crash, retries), remedy(FailureKind::LostPeer, retries));
+        }
     }
 
     #[test]

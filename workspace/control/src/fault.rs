@@ -9,6 +9,8 @@ use crate::{Answer, Command, JobName, Notice, Order, Refusal, State, WorkerName,
 pub enum Fault {
     /// A worker's process is killed.
     KillWorker,
+    /// A worker's task panics.
+    CrashWorker,
     /// A worker's process is stopped for so long: to others it is as good as gone.
     PauseWorker(Duration),
     /// Whatever a worker writes to storage fails for so long.
@@ -21,6 +23,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::KillWorker => write!(f, "its process is killed"),
+            Fault::CrashWorker => write!(f, "its task panics"),
             Fault::PauseWorker(span) => write!(f, "its process is stopped for {span:?}"),
             Fault::FailStorage(span) => write!(f, "its storage fails for {span:?}"),
             Fault::KillCoordinator => write!(f, "the coordinator is killed"),

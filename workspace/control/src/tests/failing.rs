@@ -44,6 +44,15 @@ fn survivors_are_not_used_before_they_have_let_go() {
 }
 
 #[test]
+fn a_worker_that_crashes_keeps_its_place_and_training_goes_on() {
+    let mut world = World::training(2);
+    world.say("w1", failure(FailureKind::LostPeer));
+    world.say("w2", failure(FailureKind::Crash));
+    assert_eq!((world.job("a").phase, world.job("a").retries), (Phase::Running, 1));
+    assert_eq!(world.members("a"), ["w1", "w2"]);
+}
+
+#[test]
 fn survivors_who_have_the_state_are_waited_for_a_moment_though_others_are_free() {
     let mut world = World::training(2);
     world.join("w3", Device::Cpu);
