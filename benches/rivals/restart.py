@@ -26,7 +26,9 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler
 
-from sasrec import SASRec, Sequences, model_parser, read_timelines
+sys.path.insert(0, str(Path(__file__).parent))  # `-P` leaves it out.
+
+from sasrec import SASRec, Sequences, model_parser, read_timelines  # noqa: E402
 
 KILL_AT = 30  # Halfway between two checkpoints, on average what a fault costs, when there is one every 20 steps.
 HUNG = 300  # Seconds.
@@ -96,8 +98,7 @@ def strike(options: argparse.Namespace) -> dict[str, float]:
     torchrun = [sys.executable, "-P", "-m", "torch.distributed.run", "--nnodes=1", "--max-restarts=3"]
     rendezvous = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--nproc-per-node={options.processes}"]
     program = [__file__, *sys.argv[1:], "--work", str(work), "--train"]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    run = subprocess.Popen([*torchrun, *rendezvous, *program], env=environment, start_new_session=True)
+    run = subprocess.Popen([*torchrun, *rendezvous, *program], stdout=sys.stderr, start_new_session=True)
     try:
         wait_for("training", lambda: next((at for at in steps_done(work) if at[0] >= KILL_AT), None))
         victim = int((work / f"pid-{options.processes - 1}").read_text())

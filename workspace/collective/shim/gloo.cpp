@@ -111,6 +111,13 @@ class Quiet {
   static inline int level = 0;
 };
 
+// libtorch keeps a record of the last collectives of all groups of the process, which several groups at a time, one of
+// them broken off perhaps, write to without a lock that holds: it crashes. Nobody reads it here.
+void keep_no_record() {
+  static std::once_flag once;
+  std::call_once(once, [] { setenv("TORCH_FR_BUFFER_SIZE", "0", 0); });
+}
+
 constexpr Milliseconds kLocalWork(250);
 
 constexpr const char* kBrokenOff = "Connection broken off: this rank leaves the group";
@@ -175,6 +182,7 @@ char* twinspire_group_connect(
     int64_t timeout_ms,
     Group** group) {
   const Quiet quiet;
+  keep_no_record();
   return guarded([&] {
     const Milliseconds timeout(timeout_ms);
     c10d::TCPStoreOptions store_options;
