@@ -12,6 +12,7 @@ Prints one JSON object.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -98,7 +99,7 @@ def strike(options: argparse.Namespace) -> dict[str, float]:
     torchrun = [sys.executable, "-P", "-m", "torch.distributed.run", "--nnodes=1", "--max-restarts=3"]
     rendezvous = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--nproc-per-node={options.processes}"]
     program = [__file__, *sys.argv[1:], "--work", str(work), "--train"]
-    run = subprocess.Popen([*torchrun, *rendezvous, *program], stdout=sys.stderr, start_new_session=True)
+    run = subprocess.Popen([*torchrun, *rendezvous, *program], stdout=sys.stderr)
     try:
         wait_for("training", lambda: next((at for at in steps_done(work) if at[0] >= KILL_AT), None))
         victim = int((work / f"pid-{options.processes - 1}").read_text())
@@ -115,8 +116,12 @@ def strike(options: argparse.Namespace) -> dict[str, float]:
             "steps_to_new": furthest - first[0] + 2,
         }
     finally:
-        os.killpg(run.pid, signal.SIGKILL)
+        run.kill()
         run.wait()
+        # torchrun gives its processes sessions of their own.
+        for pid in work.glob("pid-*"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def parse() -> argparse.Namespace:
