@@ -69,7 +69,8 @@ const NAMED_LINES: &str = "--named-lines";
 /// towers, evaluate and export them.
 ///
 /// There is one process for each GPU, or one for the processors; those that end are started again.
-/// SIGTERM and Ctrl-C have them finish the step they are at, write a checkpoint and leave.
+/// SIGTERM and Ctrl-C have them finish the step they are at and leave: the others go on from memory,
+/// and when too few are left for that a checkpoint is written first.
 /// `coordinator local` starts its workers itself.
 #[derive(Debug, Parser)]
 #[command(

@@ -64,16 +64,15 @@ impl Chaos {
         let is_enough = |done: usize| self.most.is_some_and(|most| done >= most as usize);
         while Instant::now() < end && !is_enough(strikes.len()) {
             tokio::time::sleep_until(next.min(end)).await;
-            let target = match scene.until_it_trains().await? {
+            // A job that lacks workers may wait for ever.
+            let Ok(target) = tokio::time::timeout_at(end, scene.until_it_trains()).await else { break };
+            let target = match target? {
                 Ok(target) => target,
                 Err(Over { why, .. }) if strikes.is_empty() => {
                     return Err(ControlError::NothingToStrike { why });
                 }
                 Err(Over { why, is_lost }) => return Ok(Struck { strikes, cut_short: Some(why), is_lost }),
             };
-            if Instant::now() >= end {
-                break;
-            }
             next = Instant::now() + self.every;
             let span = self.span.unwrap_or(target.recovery_target.mul_f64(0.75));
             let (kind, worker) = dice.roll(&target.workers);

@@ -41,9 +41,10 @@ Examples:
   coordinator chaos demo kill-worker pause-worker --most 100 --every 5s --against undisturbed
   coordinator chaos demo kill-coordinator --coordinator http://10.0.0.5:7070
 
-Only a job submitted with `chaos: true` is touched; of others nothing is. Once the faults are over
-the job is left to end, its records are audited, and its parameters compared with those of the run
-named by --against: the same job under another name, which nothing was done to.
+Only a job submitted with `chaos: true` is touched; a coordinator that is killed leads others too,
+whose training goes on meanwhile. Once the faults are over the job is left to end, its records are
+audited, and its parameters compared with those of the run named by --against: the same job under
+another name, which nothing was done to.
 
 Exit codes: 0 training went on after every fault and nothing was lost, 1 it did not or something was,
 2 there is no such job, or it does not allow it.")]
@@ -139,6 +140,9 @@ impl Chaos {
         for _ in 0..COMES.as_millis() / LOOK.as_millis() {
             if let Some(address) = local::address(&self.runs, &self.job) {
                 return Some(address);
+            }
+            if Lasting::connect(&[server::DEFAULT.into()]).await.is_ok() {
+                return None;
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -10,7 +10,6 @@ use twinspire_proto::v1;
 use super::{
     CliError,
     live::{self, Look},
-    out,
     server::ServerArgs,
     show::{self, Format},
 };
@@ -45,23 +44,13 @@ pub(crate) struct List {
 impl List {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let List { server, phase: phases, watch, output } = self;
-        if watch {
-            let service = server.connect_lasting().await?;
-            let look = async |client: &mut Jobs| {
-                let request = v1::ListRequest { phases: phases.clone() };
-                let jobs = client.list(request).await?.into_inner().jobs;
-                let value: Value = jobs.iter().map(show::job).collect();
-                Ok(Look { text: text(&jobs, output), essence: essence(&value), value })
-            };
-            live::watch(service, output, look).await?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut client = server.connect().await?;
-        let jobs = client.list(v1::ListRequest { phases }).await?.into_inner().jobs;
-        match output {
-            Format::Text | Format::Wide => out::line(text(&jobs, output))?,
-            output => show::value(&jobs.iter().map(show::job).collect(), output)?,
-        }
+        let look = async |client: &mut Jobs| {
+            let request = v1::ListRequest { phases: phases.clone() };
+            let jobs = client.list(request).await?.into_inner().jobs;
+            let value: Value = jobs.iter().map(show::job).collect();
+            Ok(Look { text: text(&jobs, output), essence: essence(&value), value })
+        };
+        live::show(&server, watch, output, look).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

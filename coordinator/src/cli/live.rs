@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::{
     CliError, out,
+    server::ServerArgs,
     show::{self, Format},
 };
 use crate::client::{Jobs, Lasting};
@@ -30,9 +31,26 @@ pub(super) struct Look {
     pub(super) essence: Value,
 }
 
+/// Shows it once, or if wanted again whenever it changes.
+pub(super) async fn show(
+    server: &ServerArgs,
+    watched: bool,
+    output: Format,
+    mut look: impl AsyncFnMut(&mut Jobs) -> Result<Look, Status>,
+) -> Result<(), CliError> {
+    if watched {
+        return watch(server.connect_lasting().await?, output, look).await;
+    }
+    let Look { text, value, .. } = look(&mut server.connect().await?).await?;
+    match output {
+        Format::Text | Format::Wide => out::line(text),
+        output => show::value(&value, output),
+    }
+}
+
 /// Looks again and again, while anybody reads it: drawn anew on a terminal, one more table, line of JSON or
 /// document of YAML for each change elsewhere.
-pub(super) async fn watch(
+async fn watch(
     mut service: Lasting,
     output: Format,
     mut look: impl AsyncFnMut(&mut Jobs) -> Result<Look, Status>,

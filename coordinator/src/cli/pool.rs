@@ -10,7 +10,6 @@ use super::{
     CliError,
     answers::Answers,
     live::{self, Look},
-    out,
     server::ServerArgs,
     show::{self, Format},
 };
@@ -39,22 +38,12 @@ pub(crate) struct Workers {
 impl Workers {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let Workers { server, watch, output } = self;
-        if watch {
-            let service = server.connect_lasting().await?;
-            let look = async |client: &mut Jobs| {
-                let workers = client.list_workers(v1::ListWorkersRequest {}).await?.into_inner().workers;
-                let value: Value = workers.iter().map(show::worker).collect();
-                Ok(Look { text: text(&workers, output), essence: essence(&value), value })
-            };
-            live::watch(service, output, look).await?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut client = server.connect().await?;
-        let workers = client.list_workers(v1::ListWorkersRequest {}).await?.into_inner().workers;
-        match output {
-            Format::Text | Format::Wide => out::line(text(&workers, output))?,
-            output => show::value(&workers.iter().map(show::worker).collect(), output)?,
-        }
+        let look = async |client: &mut Jobs| {
+            let workers = client.list_workers(v1::ListWorkersRequest {}).await?.into_inner().workers;
+            let value: Value = workers.iter().map(show::worker).collect();
+            Ok(Look { text: text(&workers, output), essence: essence(&value), value })
+        };
+        live::show(&server, watch, output, look).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -34,13 +34,21 @@ impl Of {
     }
 }
 
+/// Where the towers of a training are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Towers {
+    /// As they were built: good to begin with.
+    AsBuilt,
+    /// On their way to another state: good for nothing should that break off.
+    BetweenStates,
+    /// Where training brought them.
+    Trained,
+}
+
 /// A training between two tasks.
 pub(super) struct Kept {
     pub(super) loaded: Loaded,
-    /// Whether the towers are where training brought them; else they are as they were built.
-    pub(super) is_trained: bool,
-    /// Nothing has been done to them since they were built.
-    pub(super) is_untouched: bool,
+    pub(super) towers: Towers,
     pub(super) standing: Standing,
     pub(super) ledger: Ledger,
 }

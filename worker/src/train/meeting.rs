@@ -16,7 +16,11 @@ use tch::{Kind, Tensor};
 use twinspire_collective::Collective;
 use twinspire_dataset::audit::Witness;
 
-use super::{kept::Kept, ledger::Ledger, standing::Standing};
+use super::{
+    kept::{Kept, Towers},
+    ledger::Ledger,
+    standing::Standing,
+};
 use crate::{
     model::Wanted,
     task::{Task, TaskError},
@@ -46,18 +50,20 @@ impl Kept {
         let steps = self.steps_of_all()?;
         let highest = steps.iter().flatten().copied().max();
         let newest = task.assign.newest_checkpoint.unwrap_or(0);
-        self.is_untouched = false;
+        if self.towers == Towers::AsBuilt {
+            self.towers = Towers::BetweenStates;
+        }
         let beginning = match highest.filter(|highest| *highest >= newest) {
             Some(highest) => self.go_on(task, &steps, highest)?,
             None => self.restore(task)?,
         };
-        self.is_trained = true;
+        self.towers = Towers::Trained;
         Ok(beginning)
     }
 
     /// The step every rank has in memory, by rank.
     fn steps_of_all(&self) -> Result<Vec<Option<u64>>, TaskError> {
-        let mine = if self.is_trained { self.loaded.trainer.step_number() as i64 } else { -1 };
+        let mine = if self.towers == Towers::Trained { self.loaded.trainer.step_number() as i64 } else { -1 };
         let all = self.loaded.collective.all_gather(&Tensor::from_slice(&[mine]))?;
         Ok(all.iter().map(|step| u64::try_from(step.int64_value(&[0])).ok()).collect())
     }
@@ -91,7 +97,7 @@ impl Kept {
         self.ledger = Ledger::default();
         let Some(found) = found else {
             // There was a newer checkpoint than what this rank has kept, and it is gone.
-            if self.is_trained {
+            if self.towers == Towers::Trained {
                 return Err(TaskError::no_checkpoint(&task.places.checkpoints, None));
             }
             self.standing = Standing::default();

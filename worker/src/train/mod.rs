@@ -31,7 +31,12 @@ use twinspire_towers::{Told, evaluate::Evaluation};
 
 pub(crate) use self::kept::Keep;
 use self::{
-    checkpoints::Checkpoints, due::Due, kept::Kept, ledger::Ledger, metrics::Metrics, pace::Pace,
+    checkpoints::Checkpoints,
+    due::Due,
+    kept::{Kept, Towers},
+    ledger::Ledger,
+    metrics::Metrics,
+    pace::Pace,
     standing::Standing,
 };
 use crate::{
@@ -48,8 +53,7 @@ pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
         Some(kept) => kept,
         None => Kept {
             loaded: Loaded::open(task)?,
-            is_trained: false,
-            is_untouched: true,
+            towers: Towers::AsBuilt,
             standing: Standing::default(),
             ledger: Ledger::default(),
         },
@@ -63,7 +67,7 @@ pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
             matches!(error.kind, FailureKind::LostPeer | FailureKind::Storage) || task.orders.is_aborted()
         }
     };
-    if is_broken_off && (kept.is_trained || kept.is_untouched) {
+    if is_broken_off && kept.towers != Towers::BetweenStates {
         keep.put(task, kept);
     }
     outcome

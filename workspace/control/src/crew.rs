@@ -46,6 +46,10 @@ impl Crew {
     /// Whose state workers have in memory that are free, and whose state those have that are about to be.
     pub(crate) fn memories(&self) -> Memories<'_> {
         let mut memories = Memories::default();
+        if self.shares.returning.is_nothing() {
+            // Asked after almost every event: nobody's state can be coming back.
+            return memories;
+        }
         for worker in self.workers.values() {
             let Some(Membership { job, generation }) = &worker.last else { continue };
             if worker.is_free() {

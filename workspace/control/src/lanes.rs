@@ -6,7 +6,8 @@ use std::{cmp::Reverse, collections::BinaryHeap, ops::Range};
 ///
 /// Ranks beyond the number of lanes get an empty range (jobs that ask for so many are refused
 /// before they get here).
-pub fn deal(lanes: u32, world: u32) -> Vec<Range<u32>> {
+#[cfg(test)]
+fn deal(lanes: u32, world: u32) -> Vec<Range<u32>> {
     (0..world).map(|rank| share(lanes, world, rank)).collect()
 }
 

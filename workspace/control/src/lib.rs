@@ -83,7 +83,6 @@ pub use failure::{Failure, FailureKind};
 pub use fault::Fault;
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};
 pub use job::{Interruption, Job, Request, Wish};
-pub use lanes::deal;
 pub use member::{Member, NoMember};
 pub use policy::{Limits, Policy, Timeouts};
 pub use refusal::{CODES, Refusal};

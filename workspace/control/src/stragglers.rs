@@ -83,24 +83,12 @@ impl State {
             Stragglers::Keep => {}
             Stragglers::FewerLanes => {
                 let lanes = job.request.lanes;
-                let now =
-                    (0..members.len() as u32).map(|rank| attempt.lanes_of(Rank(rank), lanes).len() as f64);
-                let now = longest(now, paces);
-                let then = self.crew.shares_of(name, members, lanes);
-                let then = match then.is_empty() {
-                    true => longest(
-                        lanes::deal(lanes, members.len() as u32).iter().map(|l| l.len() as f64),
-                        paces,
-                    ),
-                    false => longest(then.iter().map(|share| f64::from(*share)), paces),
-                };
-                if then <= WORTH * now {
-                    self.stop_training(
-                        name,
-                        "lanes are dealt by how fast workers are".into(),
-                        Then::GoOn,
-                        out,
-                    );
+                let ranks = 0..members.len() as u32;
+                let now = ranks.map(|rank| attempt.lanes_of(Rank(rank), lanes).len() as u32);
+                let then = lanes::by_speed(lanes, &self.crew.speeds(name, members));
+                if longest(then.into_iter(), paces) <= WORTH * longest(now, paces) {
+                    let reason = "lanes are dealt by how fast workers are".into();
+                    self.stop_training(name, reason, Then::GoOn, out);
                 }
             }
             Stragglers::Drain => {
@@ -134,15 +122,15 @@ impl Crew {
         (of == job).then_some(*factor)
     }
 
+    /// How fast members are known to be, by rank: 1, or less for those that are slow.
+    fn speeds(&self, job: &JobName, members: &[Member]) -> Vec<f64> {
+        members.iter().map(|member| self.slowness(job, member).map_or(1.0, |factor| 1.0 / factor)).collect()
+    }
+
     /// Lanes by rank, fewer for those that are slow; empty when nobody is.
     pub(crate) fn shares_of(&self, job: &JobName, members: &[Member], lanes: u32) -> Vec<u32> {
-        let slowness: Vec<Option<f64>> = members.iter().map(|member| self.slowness(job, member)).collect();
-        if slowness.iter().all(Option::is_none) {
-            return Vec::new();
-        }
-        let speeds: Vec<f64> =
-            slowness.iter().map(|factor| factor.map_or(1.0, |factor| 1.0 / factor)).collect();
-        lanes::by_speed(lanes, &speeds)
+        let speeds = self.speeds(job, members);
+        if speeds.iter().all(|speed| *speed == 1.0) { Vec::new() } else { lanes::by_speed(lanes, &speeds) }
     }
 }
 
@@ -163,6 +151,6 @@ fn median(values: &[f64]) -> f64 {
 }
 
 /// What the rank that takes longest takes.
-fn longest(shares: impl Iterator<Item = f64>, paces: &[f64]) -> f64 {
-    shares.zip(paces).map(|(share, pace)| share * pace).fold(0.0, f64::max)
+fn longest(shares: impl Iterator<Item = u32>, paces: &[f64]) -> f64 {
+    shares.zip(paces).map(|(share, pace)| f64::from(share) * pace).fold(0.0, f64::max)
 }

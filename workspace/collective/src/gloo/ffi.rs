@@ -136,7 +136,8 @@ impl RawGroup {
 
     /// `tensor`: contiguous, on the CPU, the same shape on every rank.
     pub(crate) fn all_reduce_sum(&mut self, tensor: &mut Tensor) -> Result<(), String> {
-        // SAFETY: both pointers are valid for the call, which returns when Gloo has let go of the memory.
+        // SAFETY: both pointers are valid for the call. It returns when Gloo is done with the memory or, when broken off,
+        // while Gloo holds a reference of its own to it and has closed all connections it could write from.
         check(unsafe { twinspire_all_reduce_sum(self.0.as_ptr(), tensor.as_mut_ptr()) })
     }
 
