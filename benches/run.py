@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ RIVALS = ROOT / "benches" / "rivals"
 WORK = ROOT / "runs" / "bench"
 CORES = len(os.sched_getaffinity(0))
 TWINSPIRE = "twinspire"
-BENCHMARKS = ["training", "loss", "prepare", "coordinator"]
+BENCHMARKS = ["training", "loss", "prepare", "coordinator", "recovery"]
 
 Figures = dict[str, float]
 
@@ -285,6 +286,46 @@ class Benches:
         contestants = {TWINSPIRE: lambda: run_json([ours, manifest]), **rivals}
         return Case(f"plan, {shards:,} shards, 64 lanes", measures, contestants)
 
+    # Recovery -----------------------------------------------------------------------------------------
+
+    def recovery(self) -> Iterator[Case]:
+        """A worker is killed in the midst of training: how soon the others go on, and what they do again."""
+        log = self.options.data / "amazon-beauty/events.csv.gz"
+        if not log.exists():
+            return say(f"recovery: skipped: there is no {log} (--data)")
+        manifest, overrides = "manifests/amazon-beauty.yaml", [f"--set=log.uri={log}"]
+        spec = json.loads(run([self.program, "validate", manifest, *overrides, "--output", "json"])[0])
+        processes, every, kill_at = 2, 20, 30
+
+        def twinspire() -> Figures:
+            settings = {
+                "runs": WORK / "work",
+                "name": "struck",
+                "workers": f"{{min: 1, max: {processes}}}",
+                "train.threads": 1,
+                "train.log_every": 1,
+                "checkpoint.every_steps": every,
+                "evaluate.every_epochs": 0,
+                "evaluate.best": "last",
+                "device": "cpu",
+            }
+            overridden = [f"--set={field}={value}" for field, value in settings.items()]
+            command = [self.program, "local", manifest, "--fresh", *overrides, *overridden]
+            return strike(command, WORK / "work" / "struck" / "metrics.jsonl", kill_at)
+
+        def torchrun() -> Figures:
+            flags = {**model_flags(spec), "processes": processes, "every": every}
+            given = [f"--{flag}={value}" for flag, value in flags.items()]
+            return run_json([*self.rival, RIVALS / "restart.py", log, *given])
+
+        measures = [
+            Measure("first_step_s", "s from kill -9 to the next step"),
+            Measure("new_step_s", "s to the next step not done before"),
+            Measure("steps_to_new", "steps to the first one not done before"),
+        ]
+        name = f"recovery, amazon-beauty, 1 of {processes} workers killed"
+        yield Case(name, measures, {TWINSPIRE: twinspire, "torchrun": torchrun})
+
 
 def model_flags(spec: dict) -> dict[str, object]:
     """A job's model and batch, as the rivals are told them."""
@@ -298,6 +339,44 @@ def model_flags(spec: dict) -> dict[str, object]:
         "layers": user["layers"],
         "heads": user["heads"],
     }
+
+
+def strike(command: list[str | Path], metrics: Path, kill_at: int) -> Figures:
+    """Starts a local run, kills one of its workers once `kill_at` steps are done, and looks how training goes on."""
+
+    def steps() -> list[int]:
+        lines = metrics.read_text().splitlines() if metrics.exists() else []
+        records = [json.loads(line) for line in lines if line.endswith("}")]
+        return [record["step"] for record in records if record["kind"] == "train"]
+
+    def wait_for(what: str, there: Callable[[], bool]) -> float:
+        by = time.monotonic() + 300
+        while not there():
+            if process.poll() is not None or time.monotonic() > by:
+                raise Failed(f"{' '.join(map(str, command))}\n{what} did not come")
+            time.sleep(0.02)
+        return time.time()
+
+    WORK.mkdir(parents=True, exist_ok=True)
+    metrics.unlink(missing_ok=True)
+    with (WORK / "stderr.txt").open("w") as errors:
+        process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=errors, stderr=errors)
+    try:
+        wait_for("training", lambda: max(steps(), default=0) >= kill_at)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        workers = [int(child) for child in children if "worker" in Path(f"/proc/{child}/cmdline").read_text()]
+        killed = time.time()
+        os.kill(workers[-1], signal.SIGKILL)
+        time.sleep(0.05)  # A step may have been under way.
+        before = steps()
+        # A step that is done again takes its line's place: there are fewer lines for a moment.
+        first = wait_for("a step", lambda: len(steps()) != len(before) and steps()[-1:] != before[-1:])
+        redone = max(0, before[-1] - steps()[-1] + 1)
+        new = wait_for("a new step", lambda: steps()[-1] > before[-1])
+        return {"first_step_s": first - killed, "new_step_s": new - killed, "steps_to_new": redone + 1}
+    finally:
+        process.kill()
+        process.wait()
 
 
 def say(text: str) -> None:

@@ -234,8 +234,9 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def model_parser(what: str | None) -> argparse.ArgumentParser:
+    """Arguments that say which log, which model and which batch."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("log", type=Path, help="events as .parquet, .csv or .csv.gz")
     parser.add_argument("--order", required=True, help="column of a row's place in its user's history")
     parser.add_argument("--max-len", type=int, required=True, help="newest actions read")
@@ -244,6 +245,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--heads", type=int, default=2)
+    return parser
+
+
+def parse() -> argparse.Namespace:
+    parser = model_parser(__doc__)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=7)
     length = parser.add_mutually_exclusive_group(required=True)
