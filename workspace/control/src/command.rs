@@ -58,6 +58,8 @@ pub enum Answer {
 pub enum Order {
     /// Do this task. One that the worker has already, by its generation, is no news.
     Assign(Assignment),
+    /// You may join this training: get ready for it. It is no task yet.
+    GetReady(Assignment),
     /// Rank 0 listens there.
     Rendezvous {
         /// Host name or address.
@@ -194,6 +196,16 @@ pub enum Notice {
         worker: WorkerName,
         /// Times as long as the others it computes for a lane; none when it keeps pace again.
         factor: Option<f64>,
+    },
+    /// Workers that may join get ready for it.
+    GettingReady {
+        /// Which.
+        workers: Vec<WorkerName>,
+    },
+    /// A worker could not get ready; the others train on without it.
+    NotReady {
+        /// Who, and why.
+        failure: Failure,
     },
     /// Training stops at the next step boundary.
     Stopping {

@@ -3,9 +3,9 @@
 //! Whoever decides wants counts, after almost every event, and there may be thousands of workers:
 //! so the counts are kept, not taken. They hold because every change goes through [`Crew::change`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::{Generation, Job, JobName, Membership, Time, Worker, WorkerName, shares::Shares};
+use crate::{Generation, Job, Time, Worker, WorkerName, shares::Shares};
 
 /// Workers by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,19 +14,13 @@ pub(crate) struct Crew {
     shares: Shares,
 }
 
-/// States of jobs in workers' memory, by the generation that they are of.
-#[derive(Default)]
-pub(crate) struct Memories<'a> {
-    at_hand: BTreeSet<(&'a JobName, Generation)>,
-    coming_back: BTreeSet<(&'a JobName, Generation)>,
-}
-
-impl Memories<'_> {
-    /// Whether whoever has the job's state is not free yet, but about to be.
-    pub(crate) fn is_coming_back(&self, job: &Job) -> bool {
-        let newest = (job.name(), job.generation);
-        self.coming_back.contains(&newest) && !self.at_hand.contains(&newest)
-    }
+/// How many workers have the newest state of a training in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Those that are free.
+    pub(crate) at_hand: u32,
+    /// Those that are about to be.
+    pub(crate) coming_back: u32,
 }
 
 impl Crew {
@@ -43,22 +37,27 @@ impl Crew {
         &self.shares
     }
 
-    /// Whose state workers have in memory that are free, and whose state those have that are about to be.
-    pub(crate) fn memories(&self) -> Memories<'_> {
-        let mut memories = Memories::default();
-        if self.shares.returning.is_nothing() {
-            // Asked after almost every event: nobody's state can be coming back.
-            return memories;
-        }
+    /// Who has the state of a training in memory that was interrupted.
+    pub(crate) fn memory_of(&self, job: &Job) -> Memory {
+        let (mut memory, mut newest) = (Memory::default(), Generation(0));
         for worker in self.workers.values() {
-            let Some(Membership { job, generation }) = &worker.last else { continue };
-            if worker.is_free() {
-                memories.at_hand.insert((job, *generation));
-            } else if worker.serves() && worker.returning && worker.cut_off.is_none() {
-                memories.coming_back.insert((job, *generation));
+            let Some(generation) = worker.state_of(job.name()).filter(|generation| *generation >= newest)
+            else {
+                continue;
+            };
+            let is_coming_back = worker.serves() && worker.returning && worker.cut_off.is_none();
+            if !worker.is_free() && !is_coming_back {
+                continue;
+            }
+            if generation > newest {
+                (memory, newest) = (Memory::default(), generation);
+            }
+            match is_coming_back {
+                true => memory.coming_back += 1,
+                false => memory.at_hand += 1,
             }
         }
-        memories
+        memory
     }
 
     pub(crate) fn put(&mut self, name: WorkerName, worker: Worker) {

@@ -1,7 +1,8 @@
 //! What the core is told.
 
 use crate::{
-    Device, Failure, Fault, Generation, Incarnation, JobName, Request, Session, Split, Stage, WorkerName,
+    Device, Failure, Fault, Generation, Incarnation, JobName, Request, Session, Split, Stage, Time,
+    WorkerName,
 };
 
 /// Something that happened.
@@ -80,6 +81,8 @@ pub struct Registration {
     pub about: String,
     /// The task it has, begun under this coordinator or another.
     pub running: Option<Membership>,
+    /// The training whose state it has in memory.
+    pub state: Option<Membership>,
 }
 
 /// A worker's part in a generation of a job.
@@ -106,6 +109,15 @@ pub enum FromWorker {
     Leaving,
     /// It has no task any more, whatever became of it.
     Idle,
+    /// It is ready for a training that it was asked to get ready for, or could not get so.
+    Ready {
+        /// Which.
+        job: JobName,
+        /// When that was submitted.
+        submitted: Time,
+        /// Why it is not.
+        failure: Option<Failure>,
+    },
     /// How far the task is.
     Progress(Progress),
     /// Milliseconds it computes for a lane of a step, without what it waits for.

@@ -37,6 +37,13 @@ pub enum FailureKind {
     Internal,
 }
 
+impl FailureKind {
+    /// Whether what failed was beside the towers: their state in memory is good to go on from.
+    pub fn spares_the_state(self) -> bool {
+        matches!(self, FailureKind::LostPeer | FailureKind::Storage)
+    }
+}
+
 /// How often in a row a job is started again without having got any further.
 pub(crate) const MAX_RETRIES: u32 = 3;
 

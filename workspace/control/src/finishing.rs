@@ -7,13 +7,16 @@ impl State {
     pub(crate) fn stage_done(&mut self, name: &JobName, now: Time, out: &mut Outcome) {
         let Some(attempt) = self.end_attempt(name, out) else { return };
         let Some(result) = attempt.done.get(&Rank(0)).cloned() else { return };
+        let stopped = matches!(result, TaskResult::Trained { stopped: true, .. });
         for member in &attempt.members {
             if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {
+                self.crew.change(&member.worker, |worker| {
+                    worker.state.take_if(|_| !stopped);
+                });
                 self.release(&member.worker, out);
             }
         }
         let Some(job) = self.jobs.get_mut(name) else { return };
-        let stopped = matches!(result, TaskResult::Trained { stopped: true, .. });
         if let TaskResult::Prepared { dataset_uri, .. } = &result {
             job.dataset_uri = Some(dataset_uri.clone());
         }

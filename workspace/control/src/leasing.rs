@@ -3,9 +3,30 @@
 use std::{cmp::Reverse, ops::Range};
 
 use crate::{
-    Assignment, Attempt, Command, Device, Ending, JobName, Member, Membership, Notice, Order, Rank, Stage,
-    State, Stragglers, Time, Worker, WorkerName, state::Outcome,
+    Assignment, Attempt, Command, Device, Ending, Job, JobName, Member, Membership, Notice, Order, Rank,
+    Stage, State, Stragglers, Time, Timeouts, Worker, WorkerName, state::Outcome,
 };
+
+impl Job {
+    /// What a worker is told of a stage and of its place in it.
+    pub(crate) fn assignment(&self, stage: Stage, rank: Rank, world: u32, lanes: Range<u32>) -> Assignment {
+        let Timeouts { collective, heartbeat, let_go, .. } = self.request.timeouts;
+        Assignment {
+            job: self.name().clone(),
+            stage,
+            rank,
+            world,
+            lanes,
+            dataset_uri: self.dataset_uri.clone().unwrap_or_default(),
+            collective_timeout: collective,
+            heartbeat,
+            let_go,
+            newest_checkpoint: self.checkpoint,
+            submitted: self.submitted,
+            afterwards: self.is_afterwards(),
+        }
+    }
+}
 
 impl State {
     /// Leases the job's next stage to `count` free workers of a kind.
@@ -34,6 +55,8 @@ impl State {
             self.crew.change(worker, |worker| {
                 worker.task = Some(Membership { job: name.clone(), generation });
                 worker.last = Some(Membership { job: name.clone(), generation });
+                worker.readiness = None;
+                worker.state.take_if(|state| state.job != *name || stage != Stage::Train);
                 worker.pace = None;
                 worker.heard = worker.heard.max(now);
             });
@@ -41,16 +64,20 @@ impl State {
         }
     }
 
-    /// Free workers of a kind: those first who did this job's work last, who have its state in memory, or its files
-    /// cached.
+    /// Free workers of a kind: those first who have the job's state in memory, then those who are ready for it, then
+    /// those who did its work before and may have its files cached.
     fn choose(&self, name: &JobName, device: Device, count: u32) -> Vec<Member> {
+        let job = self.jobs.get(name);
         let fits = |worker: &Worker| worker.is_free() && worker.device == device;
         let mut free: Vec<(&WorkerName, &Worker)> =
             self.crew.iter().filter(|(_, worker)| fits(worker)).collect();
         let last = |worker: &Worker| {
             worker.last.as_ref().filter(|last| last.job == *name).map(|last| last.generation)
         };
-        free.sort_by_key(|(_, worker)| Reverse(last(worker)));
+        free.sort_by_cached_key(|(_, worker)| {
+            let is_ready = job.is_some_and(|job| worker.is_ready_for(job));
+            Reverse((worker.state_of(name), is_ready, last(worker)))
+        });
         free.truncate(count as usize);
         // By name, so that ranks stay where they were as long as the same workers are there.
         free.sort_by_cached_key(|(worker, _)| natural(worker.as_str()));
@@ -68,21 +95,9 @@ impl State {
         let Some(job) = self.jobs.get(name) else { return };
         let Some(attempt) = &job.attempt else { return };
         let world = attempt.members.len() as u32;
-        let assignment = Assignment {
-            job: name.clone(),
-            stage: attempt.stage,
-            rank: seat.rank,
-            world,
-            // Invariant B.
-            lanes: attempt.lanes_of(seat.rank, job.request.lanes),
-            dataset_uri: job.dataset_uri.clone().unwrap_or_default(),
-            collective_timeout: job.request.timeouts.collective,
-            heartbeat: job.request.timeouts.heartbeat,
-            let_go: job.request.timeouts.let_go,
-            newest_checkpoint: job.checkpoint,
-            submitted: job.submitted,
-            afterwards: job.is_afterwards(),
-        };
+        // Invariant B.
+        let lanes = attempt.lanes_of(seat.rank, job.request.lanes);
+        let assignment = job.assignment(attempt.stage, seat.rank, world, lanes);
         let (session, generation) = (to.session, attempt.generation);
         out.push(Command::Send { session, generation, order: Order::Assign(assignment) });
     }

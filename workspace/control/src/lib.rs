@@ -61,6 +61,7 @@ mod member;
 mod membership;
 mod policy;
 mod queue;
+mod readiness;
 mod refusal;
 mod schedule;
 mod seats;
@@ -85,6 +86,7 @@ pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName}
 pub use job::{Interruption, Job, Request, Wish};
 pub use member::{Member, NoMember};
 pub use policy::{Limits, Policy, Timeouts};
+pub use readiness::Readiness;
 pub use refusal::{CODES, Refusal};
 pub use stage::{Device, DeviceWish, Phase, Split, Stage};
 pub use state::{Pool, State};

@@ -19,6 +19,9 @@ impl State {
         match what {
             FromWorker::Heartbeat => return,
             FromWorker::Leaving => return self.leaving(&name, now, out),
+            FromWorker::Ready { job, submitted, failure } => {
+                return self.got_ready(&name, (job, submitted), failure, now, out);
+            }
             _ => {}
         }
         let Some(Membership { job, generation: of_its_task }) = worker.task.clone() else { return };
@@ -42,7 +45,7 @@ impl State {
         let Some(state) = self.jobs.get_mut(job) else { return };
         let Some(attempt) = state.attempt.as_mut() else { return };
         match what {
-            FromWorker::Heartbeat | FromWorker::Leaving => {}
+            FromWorker::Heartbeat | FromWorker::Leaving | FromWorker::Ready { .. } => {}
             FromWorker::Progress(progress) => {
                 let step = progress.training.map(|training| training.step);
                 out.tell(job, Notice::Progress(progress));
@@ -56,6 +59,12 @@ impl State {
             FromWorker::Validated(validated) => out.tell(job, Notice::Validated(validated)),
             FromWorker::Started(started) => {
                 let Started { step, kept, .. } = started;
+                let state = Membership { job: job.clone(), generation: attempt.generation };
+                for member in &attempt.members {
+                    if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {
+                        self.crew.change(&member.worker, |worker| worker.state = Some(state.clone()));
+                    }
+                }
                 out.tell(job, Notice::Started(started));
                 match kept {
                     true => self.went_on(job, step, out),
@@ -115,6 +124,9 @@ impl State {
             }
             FromWorker::Failed(failure) => {
                 let failure = Failure { worker: Some(name.clone()), ..failure };
+                if !failure.kind.spares_the_state() {
+                    self.crew.change(name, |worker| worker.state = None);
+                }
                 attempt.let_go.insert(*rank);
                 if failure.kind == FailureKind::LostPeer {
                     self.bereft(job, *rank, failure, now, out);

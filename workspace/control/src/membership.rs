@@ -44,6 +44,9 @@ impl State {
             task: who.running.clone(),
             pace: same.and_then(|same| same.pace),
             slow: same.and_then(|same| same.slow.clone()),
+            // What it said of that may be lost; asked again, it says so again.
+            readiness: None,
+            state: who.state,
             last: same.and_then(|same| same.last.clone()).or(who.running),
         };
         self.sessions.insert(session, name.clone());

@@ -21,6 +21,8 @@ use std::{
 
 use crate::{
     Device, JobName, Policy,
+    crew::Memory,
+    readiness::Ready,
     shares::{Counts, Shares},
 };
 
@@ -34,8 +36,8 @@ pub(crate) struct Waiting {
     /// Kinds of workers that will do, the preferred one first.
     pub(crate) kinds: &'static [Device],
     pub(crate) waited: Duration,
-    /// Workers that have its state in memory are about to be free.
-    pub(crate) has_state_coming_back: bool,
+    /// Who has its state in memory.
+    pub(crate) memory: Memory,
     /// How long they may take for that.
     pub(crate) let_go: Duration,
 }
@@ -53,6 +55,8 @@ pub(crate) struct Running {
     /// It can be stopped at a step boundary, and is not being stopped already.
     pub(crate) stoppable: bool,
     pub(crate) age: Duration,
+    /// Who could join at once.
+    pub(crate) ready: Ready,
 }
 
 /// What is to be done.
@@ -66,6 +70,8 @@ pub(crate) enum Decision {
     Stop { job: JobName, reason: String },
     /// The same, so that it begins again with more workers.
     Grow { job: JobName, reason: String },
+    /// Free workers get ready to make it larger.
+    GetReady { job: JobName, workers: u32 },
 }
 
 /// Decides. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just
@@ -131,8 +137,10 @@ impl Desk<'_> {
     /// Growing later costs a meeting, and beginning without those who have the state costs all since the checkpoint:
     /// nobody begins small, or without them, while they are on their way, if that is so for a moment only.
     fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
-        let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
-        let has_state = job.has_state_coming_back && job.waited < job.let_go;
+        let Memory { at_hand, coming_back } = job.memory;
+        let is_short = job.waited < policy.reconnect;
+        let come_back = is_short && self.returning.of(kind) > 0;
+        let has_state = coming_back > 0 && (is_short || (at_hand == 0 && job.waited < job.let_go));
         ((self.is_young || come_back) && self.free.of(kind) < job.max) || has_state
     }
 
@@ -217,18 +225,26 @@ impl Desk<'_> {
         Some(format!("waiting for workers of {}, {write} first", names.join(" and ")))
     }
 
-    /// Running jobs get what nobody waits for. Whoever is stopping now may be growing already: so
-    /// nobody else does until it is back.
+    /// Running jobs get what nobody waits for, once that is ready; what takes longer than the rest joins later.
+    /// Whoever is stopping now may be growing already: so nobody else does until it is back.
     fn grow(&mut self, policy: &Policy) {
         let mut waited_for = std::mem::take(&mut self.wanted);
         for job in std::mem::take(&mut self.victims).into_iter().rev() {
             let kind = job.device;
-            let more = job.max.saturating_sub(job.members).min(self.free.of(kind));
+            let fit = self.free.of(kind).saturating_sub(job.ready.unfit);
+            let wanted = job.max.saturating_sub(job.members).min(fit);
             let is_quiet = self.shares.returning.of(kind) == 0 && !waited_for.contains(&kind);
-            if more > 0 && job.age >= policy.settle && is_quiet {
-                waited_for.push(kind);
+            if wanted == 0 || !is_quiet {
+                continue;
+            }
+            waited_for.push(kind);
+            let more = wanted.min(job.ready.workers);
+            let has_waited = more == wanted || (more > 0 && job.ready.waited >= policy.settle);
+            if has_waited && job.age >= policy.settle {
                 let reason = format!("growing from {} to {}", job.members, workers(job.members + more));
                 self.decisions.push(Decision::Grow { job: job.job, reason });
+            } else {
+                self.decisions.push(Decision::GetReady { job: job.job, workers: wanted });
             }
         }
     }

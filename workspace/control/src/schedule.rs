@@ -1,7 +1,8 @@
 //! Carrying out what the queue decides.
 
 use crate::{
-    Job, Phase, State, Time,
+    Job, Phase, Stage, State, Time,
+    crew::Memory,
     leasing::Then,
     queue::{self, Decision, Running, Waiting},
     state::Outcome,
@@ -23,6 +24,7 @@ impl State {
                 Decision::Start { job, device, workers } => self.start(&job, device, workers, now, out),
                 Decision::Stop { job, reason } => self.stop_training(&job, reason, Then::MakeWay, out),
                 Decision::Grow { job, reason } => self.stop_training(&job, reason, Then::GoOn, out),
+                Decision::GetReady { job, workers } => self.get_ready(&job, workers, now, out),
                 Decision::Wait { job, reason } if explain => {
                     self.enter(&job, Phase::Pending, reason, now, out);
                 }
@@ -50,45 +52,63 @@ impl State {
 
     fn waiting(&self, now: Time) -> Vec<Waiting> {
         let mut jobs: Vec<&Job> = self.jobs.values().filter(|job| job.waits_for(now).is_some()).collect();
-        if jobs.is_empty() {
-            return Vec::new();
-        }
         jobs.sort_by_key(|job| job.rank());
-        let memories = self.crew.memories();
         let waiting = jobs.into_iter().filter_map(|job| {
-            let (min, max) = job.workers(job.waits_for(now)?);
+            let stage = job.waits_for(now)?;
+            let (min, max) = job.workers(stage);
+            let (memory, max) = match job.interrupted {
+                Some(_) if stage == Stage::Train => {
+                    let memory = self.crew.memory_of(job);
+                    (memory, self.most_that_join(job, memory, now).map_or(max, |most| most.clamp(min, max)))
+                }
+                _ => (Memory::default(), max),
+            };
             Some(Waiting {
                 job: job.name().clone(),
                 priority: job.request.priority,
                 min,
                 max,
-                kinds: job.request.device.kinds(job.waits_for(now)?),
+                kinds: job.request.device.kinds(stage),
                 waited: now.since(job.since),
-                has_state_coming_back: memories.is_coming_back(job),
+                memory,
                 let_go: job.request.timeouts.let_go,
             })
         });
         waiting.collect()
     }
 
+    /// While workers have a training's state in memory, only those join them who are ready: it goes on at once, and
+    /// grows later. `None` when nobody has it.
+    fn most_that_join(&self, job: &Job, memory: Memory, now: Time) -> Option<u32> {
+        let known = memory.at_hand + memory.coming_back;
+        let kinds = job.request.device.kinds(Stage::Train);
+        let ready: u32 = kinds.iter().map(|kind| self.ready(job, *kind, now).workers).sum();
+        (known > 0).then_some(known + ready)
+    }
+
     fn running(&self, now: Time) -> Vec<Running> {
         let attempts = self.jobs.values().filter_map(|job| Some((job, job.attempt.as_ref()?)));
         let running = attempts.map(|(job, attempt)| {
             let (min, max) = job.workers(attempt.stage);
+            let members = attempt.members.len() as u32;
+            let stoppable = attempt.stage.has_checkpoints()
+                && attempt.ending.is_none()
+                && attempt.adopt_by.is_none()
+                && attempt.done.is_empty()
+                && attempt.bereft.is_empty();
+            let may_grow = stoppable && members < max && self.crew.shares().free.of(attempt.device) > 0;
+            let ready = may_grow.then(|| self.ready(job, attempt.device, now));
             Running {
                 job: job.name().clone(),
                 priority: job.request.priority,
                 sequence: job.sequence,
                 device: attempt.device,
-                members: attempt.members.len() as u32,
+                members,
                 min,
                 max,
-                stoppable: attempt.stage.has_checkpoints()
-                    && attempt.ending.is_none()
-                    && attempt.adopt_by.is_none()
-                    && attempt.done.is_empty()
-                    && attempt.bereft.is_empty(),
+                stoppable,
                 age: now.since(attempt.since),
+                ready: ready.unwrap_or_default(),
             }
         });
         running.collect()

@@ -17,11 +17,6 @@ impl Counts {
         self.0.insert(kind, workers);
     }
 
-    /// Whether there are none of any kind.
-    pub(crate) fn is_nothing(&self) -> bool {
-        self.0.values().all(|workers| *workers == 0)
-    }
-
     /// As many of `workers` as there are.
     pub(crate) fn take(&mut self, kind: Device, workers: u32) {
         self.set(kind, self.of(kind).saturating_sub(workers));

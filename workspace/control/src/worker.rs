@@ -1,6 +1,6 @@
 //! A worker of the pool.
 
-use crate::{Device, Incarnation, JobName, Membership, Session, Time};
+use crate::{Device, Generation, Incarnation, JobName, Membership, Session, Time, readiness::Readiness};
 
 /// A worker's process that is connected, or was a moment ago.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,11 @@ pub struct Worker {
     pub pace: Option<f64>,
     /// The job for which it is known to be slow, and by how much.
     pub slow: Option<(JobName, f64)>,
-    /// The task it last began, whose job may find its files cached and its state in memory.
+    /// The training it gets ready for, or is ready for.
+    pub readiness: Option<Readiness>,
+    /// The training whose state it has in memory, and the generation in which it came by it.
+    pub state: Option<Membership>,
+    /// The task it last began, whose job may find its files cached.
     pub last: Option<Membership>,
 }
 
@@ -42,6 +46,11 @@ impl Worker {
     /// Whether it gets further tasks, now or once it is done with the one it has.
     pub fn serves(&self) -> bool {
         !self.drained && !self.leaving
+    }
+
+    /// The generation of the job's state in its memory.
+    pub(crate) fn state_of(&self, job: &JobName) -> Option<Generation> {
+        self.state.as_ref().filter(|state| state.job == *job).map(|state| state.generation)
     }
 
     /// Whether it can be given a task now.

@@ -55,6 +55,7 @@ fn a_worker_that_crashes_keeps_its_place_and_training_goes_on() {
 #[test]
 fn survivors_who_have_the_state_are_waited_for_a_moment_though_others_are_free() {
     let mut world = World::training(2);
+    world.say("w1", started());
     world.join("w3", Device::Cpu);
     world.join("w4", Device::Cpu);
     world.apply(Event::Ended { worker: "w2".into(), why: "killed".into() });

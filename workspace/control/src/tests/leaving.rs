@@ -79,6 +79,7 @@ fn a_job_that_is_paused_while_it_grows_writes_a_checkpoint() {
     let mut world = World::new(1);
     world.submit(job("a", 1, 2));
     world.join("w2", Device::Cpu);
+    world.got_ready("w2", "a", None);
     world.pass(Policy::default().settle, &[]);
     assert!(world.attempt("a").ending.as_ref().is_some_and(|ending| !ending.checkpoint));
     world.ask(Verb::Pause("a".into())).unwrap();
@@ -90,6 +91,7 @@ fn a_job_that_others_may_take_the_workers_of_while_it_grows_writes_a_checkpoint(
     let mut world = World::new(1);
     world.submit(job("a", 1, 2));
     world.join("w2", Device::Cpu);
+    world.got_ready("w2", "a", None);
     world.pass(Policy::default().settle, &[]);
     world.submit(Request { priority: 5, ..job("b", 2, 2) });
     assert_eq!(world.told("w1"), [stop()]);

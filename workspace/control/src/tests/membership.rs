@@ -67,6 +67,7 @@ fn a_registration_that_was_overtaken_by_a_later_one_does_not_count() {
         device: Device::Cpu,
         about: String::new(),
         running: None,
+        state: None,
     };
     world.apply(Event::Registered(late, registration));
     assert!(world.dismissed(late));

@@ -10,6 +10,7 @@ mod leaving;
 mod membership;
 mod queue;
 mod queue_properties;
+mod readiness;
 mod scheduling;
 mod stragglers;
 mod verbs;

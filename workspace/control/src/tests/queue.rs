@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::{
     Device, Policy,
+    crew::Memory,
     queue::{Decision, Running, Waiting, decide},
+    readiness::Ready,
     shares::Shares,
 };
 
@@ -12,6 +14,7 @@ const CPU: &[Device] = &[Device::Cpu];
 const ANY: &[Device] = &[Device::Cuda, Device::Cpu];
 const LET_GO: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(1000);
+const ALL_READY: Ready = Ready { workers: 100, waited: Duration::ZERO, unfit: 0 };
 const A_WHILE: Duration = Duration::from_secs(10);
 
 fn waiting(job: &str, priority: i32, min: u32, max: u32) -> Waiting {
@@ -22,7 +25,7 @@ fn waiting(job: &str, priority: i32, min: u32, max: u32) -> Waiting {
         max,
         kinds: CPU,
         waited: A_WHILE,
-        has_state_coming_back: false,
+        memory: Memory::default(),
         let_go: LET_GO,
     }
 }
@@ -39,6 +42,7 @@ fn running(job: &str, priority: i32, sequence: u64, members: u32, min: u32) -> R
         max,
         stoppable: true,
         age,
+        ready: ALL_READY,
     }
 }
 
@@ -57,6 +61,7 @@ fn decided(waiting: &[Waiting], running: &[Running], shares: &Shares) -> String 
         Decision::Wait { job, .. } => format!("{job}."),
         Decision::Stop { job, .. } => format!("{job}-"),
         Decision::Grow { job, .. } => format!("{job}^"),
+        Decision::GetReady { job, workers } => format!("{job}~{workers}"),
     };
     let decisions = decide(waiting, running, shares, &Policy::default(), false);
     decisions.into_iter().map(short).collect::<Vec<_>>().join(" ")
@@ -178,7 +183,11 @@ fn who_has_just_begun_to_wait_does_not_begin_small_while_others_come_back() {
 
 #[test]
 fn a_job_waits_a_moment_for_those_who_have_its_state_though_others_are_free() {
-    let fresh = Waiting { waited: Duration::ZERO, has_state_coming_back: true, ..waiting("a", 0, 1, 2) };
+    let fresh = Waiting {
+        waited: Duration::ZERO,
+        memory: Memory { at_hand: 0, coming_back: 2 },
+        ..waiting("a", 0, 1, 2)
+    };
     let mut there = shares(4, &[]);
     there.returning.set(Device::Cpu, 1);
     assert_eq!(decided(&[fresh.clone(), waiting("b", 0, 2, 2)], &[], &there), "b+2 a.");
@@ -204,10 +213,25 @@ fn the_most_important_job_grows_first_and_one_at_a_time() {
     assert_eq!(decided(&[], &jobs, &shares(12, &jobs)), "b^");
     assert_eq!(decided(&[], &jobs[..1], &shares(0, &jobs)), "");
     let young = [Running { age: Duration::ZERO, ..jobs[0].clone() }];
-    assert_eq!(decided(&[], &young, &shares(3, &young)), "");
+    assert_eq!(decided(&[], &young, &shares(3, &young)), "a~3", "they can get ready meanwhile");
     let mut returning = shares(3, &jobs);
     returning.returning.set(Device::Cpu, 1);
     assert_eq!(decided(&[], &jobs, &returning), "", "somebody is growing already");
+}
+
+#[test]
+fn who_is_ready_joins_once_all_are_or_has_waited_long_enough() {
+    let with = |workers, waited, unfit| {
+        let ready = Ready { workers, waited, unfit };
+        let job = [Running { max: 8, ready, ..running("a", 0, 1, 2, 1) }];
+        decided(&[], &job, &shares(3, &job))
+    };
+    assert_eq!(with(0, Duration::ZERO, 0), "a~3");
+    assert_eq!(with(2, Duration::ZERO, 0), "a~3");
+    assert_eq!(with(3, Duration::ZERO, 0), "a^");
+    assert_eq!(with(2, Duration::ZERO, 1), "a^", "nobody waits for who cannot get ready");
+    assert_eq!(with(1, A_WHILE, 0), "a^");
+    assert_eq!(with(0, Duration::ZERO, 3), "");
 }
 
 #[test]

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use crate::{
     Device, JobName, Policy,
+    crew::Memory,
     queue::{Decision, Running, Waiting, decide},
+    readiness::Ready,
     shares::Shares,
 };
 
@@ -21,7 +23,7 @@ fn any_waiting() -> impl Strategy<Value = Waiting> {
             max: min + more,
             kinds: KINDS[kinds],
             waited: Duration::from_secs(seconds),
-            has_state_coming_back: false,
+            memory: Memory::default(),
             let_go: Duration::ZERO,
         }
     })
@@ -39,6 +41,7 @@ fn any_running() -> impl Strategy<Value = Running> {
             max: min + more + most,
             stoppable,
             age: Duration::from_secs(seconds),
+            ready: Ready { workers: more, waited: Duration::from_secs(seconds), unfit: most },
         },
     )
 }
@@ -89,7 +92,7 @@ proptest! {
                     prop_assert!(!reason.is_empty());
                     decided.push(job);
                 }
-                Decision::Stop { job, .. } | Decision::Grow { job, .. } => {
+                Decision::Stop { job, .. } | Decision::Grow { job, .. } | Decision::GetReady { job, .. } => {
                     prop_assert!(running.iter().any(|running| running.job == *job && running.stoppable));
                     decided.push(job);
                 }

@@ -101,6 +101,10 @@ fn a_running_job_grows_when_its_size_has_settled() {
     let mut world = World::new(1);
     world.submit(job("a", 1, 3));
     world.join("w2", Device::Cpu);
+    assert!(
+        matches!(&world.told("w2")[..], [Order::GetReady(a)] if a.job == "a".into() && a.lanes.is_empty())
+    );
+    world.got_ready("w2", "a", None);
     world.pass(Policy::default().settle - SECOND, &[]);
     assert_eq!(world.attempt("a").ending, None);
     world.pass(SECOND, &[]);
@@ -118,6 +122,7 @@ fn two_jobs_do_not_stop_for_the_same_free_workers() {
     world.say("w2", trained(true));
     world.say("w1", trained(true));
     world.join("w3", Device::Cpu);
+    world.got_ready("w3", "a", None);
     world.pass(Policy::default().settle * 2, &[]);
     let ending = |name: &str| world.attempt(name).ending.is_some();
     assert_eq!((ending("a"), ending("b")), (true, false));

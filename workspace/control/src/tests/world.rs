@@ -131,7 +131,8 @@ impl World {
         let (connection, incarnation) = self.workers.get_mut(worker).expect("it has a process");
         *connection = session;
         let (name, about) = (worker.into(), String::new());
-        let registration = Registration { name, incarnation: *incarnation, device, about, running };
+        let registration =
+            Registration { name, incarnation: *incarnation, device, about, running, state: None };
         self.apply(Event::Registered(session, registration));
     }
 
@@ -150,6 +151,12 @@ impl World {
     pub(super) fn say_of(&mut self, worker: &str, generation: Generation, what: FromWorker) -> &[Command] {
         let session = self.session(worker);
         self.apply(Event::Said { session, generation, what })
+    }
+
+    /// The worker is ready for a training that goes on without it, or could not get so.
+    pub(super) fn got_ready(&mut self, worker: &str, job: &str, failure: Option<Failure>) -> &[Command] {
+        let (job, submitted) = (job.into(), self.job(job).submitted);
+        self.say_of(worker, Generation(0), FromWorker::Ready { job, submitted, failure })
     }
 
     pub(super) fn all_say(&mut self, workers: &[&str], what: &FromWorker) {
@@ -223,6 +230,10 @@ impl World {
         });
         orders.collect()
     }
+}
+
+pub(super) fn started() -> FromWorker {
+    FromWorker::Started(Started { total_steps: 10, ..Started::default() })
 }
 
 pub(super) fn trained(stopped: bool) -> FromWorker {

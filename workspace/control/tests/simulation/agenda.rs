@@ -5,7 +5,7 @@ use std::{
     collections::BinaryHeap,
 };
 
-use twinspire_control::{Generation, Order};
+use twinspire_control::{Failure, Generation, JobName, Order, Time};
 
 use crate::{network::Message, process::Deed, users::Op};
 
@@ -31,6 +31,8 @@ pub(crate) enum Happening {
     Beat(usize),
     Connect(usize),
     Do(usize, Generation, Deed),
+    /// A process is ready for a training, or could not get so.
+    GotReady(usize, JobName, Time, Option<Failure>),
     /// A generation is due for its next step.
     Step(Generation),
     /// Something goes wrong.

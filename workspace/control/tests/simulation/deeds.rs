@@ -109,6 +109,7 @@ impl World {
     }
 
     fn fail(&mut self, process: usize, failure: Failure) {
+        self.processes[process].kept.take_if(|_| !failure.kind.spares_the_state());
         self.over(process, FromWorker::Failed(failure));
     }
 

@@ -73,19 +73,29 @@ impl World {
             let (min, max) = stage.workers(job.request.min_workers, job.request.max_workers);
             let kinds = job.request.device.kinds(stage);
             let some = kinds.iter().any(|kind| (min..max).contains(&of(free, *kind)));
-            let has_state = |worker: &Worker| {
-                let last = worker.last.as_ref();
-                last.is_some_and(|last| last.job == *job.name() && last.generation == job.generation)
-            };
             let comes_back =
                 |worker: &Worker| worker.serves() && worker.returning && worker.cut_off.is_none();
-            let any = |which: &dyn Fn(&Worker) -> bool| {
-                state.workers().any(|(_, worker)| has_state(worker) && which(worker))
+            // By the newest state: that somebody has it who comes back, and nobody who is free.
+            let newest = |which: &dyn Fn(&Worker) -> bool| {
+                let has = |worker: &Worker| {
+                    worker
+                        .state
+                        .as_ref()
+                        .filter(|state| state.job == *job.name())
+                        .map(|state| state.generation)
+                };
+                state
+                    .workers()
+                    .filter(|(_, worker)| which(worker))
+                    .filter_map(|(_, worker)| has(worker))
+                    .max()
             };
-            let has_state_coming_back = any(&comes_back) && !any(&Worker::is_free);
+            let (comes, there) = (newest(&comes_back), newest(&Worker::is_free));
+            let state_comes_back = job.interrupted.is_some() && comes.is_some() && comes >= there;
             let waited = now.since(job.since);
-            let gathers = (some && (is_young || waited < reconnect))
-                || (has_state_coming_back && waited < job.request.timeouts.let_go);
+            let gathers = ((some || state_comes_back) && waited < reconnect)
+                || (some && is_young)
+                || (state_comes_back && comes > there && waited < job.request.timeouts.let_go);
             let enough: Vec<Device> = kinds.iter().copied().filter(|kind| of(all, *kind) >= min).collect();
             let patient = now.since(job.since) > self.climate.policy.patience;
             let holds = enough.first().copied().filter(|_| patient && !gathers && enough.len() == 1);

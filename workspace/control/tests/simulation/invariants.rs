@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use twinspire_control::{
-    Command, Event, Generation, Incarnation, Job, JobName, Notice, Order, Rank, Session, State, WorkerName,
+    Command, Event, Generation, Incarnation, Job, JobName, Notice, Order, Rank, Session, Stage, State,
+    Worker, WorkerName,
 };
 
 use crate::{ledger::Before, process::Doing, world::World};
@@ -18,14 +19,38 @@ impl World {
         assert!(!commands[others..].iter().any(is_record), "F: something is told before it is recorded");
         let mut newest = self.ledger.newest;
         for command in commands {
-            if let Command::Tell { job, notice: Notice::Assigned { generation, .. } } = command {
+            if let Command::Tell { job, notice: Notice::Assigned { generation, stage, workers } } = command {
                 assert!(*generation > newest, "A: {job} begins {generation} after {newest}");
                 newest = *generation;
+                if *stage == Stage::Train {
+                    self.check_memory(job, workers);
+                }
             }
         }
         if let Event::Asked(verb) = event {
             self.ledger.asked(verb);
         }
+    }
+
+    /// Training that begins goes on from the newest state that a free worker is known to have in memory.
+    fn check_memory(&self, job: &JobName, chosen: &[WorkerName]) {
+        let Some(coordinator) = &self.coordinator else { return };
+        let has = |worker: &Worker| {
+            worker.state.as_ref().filter(|state| state.job == *job).map(|state| state.generation)
+        };
+        let of_chosen: Vec<&Worker> = coordinator
+            .state
+            .workers()
+            .filter(|(name, _)| chosen.contains(name))
+            .map(|(_, there)| there)
+            .collect();
+        let newest = of_chosen.iter().filter_map(|worker| has(worker)).max();
+        let Some(device) = of_chosen.first().map(|worker| worker.device) else { return };
+        let passed_over = coordinator
+            .state
+            .workers()
+            .find(|(_, worker)| worker.is_free() && worker.device == device && has(worker) > newest);
+        assert_eq!(passed_over, None, "{job} begins without whoever has the newest state");
     }
 
     /// Orders against the truth, as they are sent.

@@ -11,8 +11,8 @@ pub(crate) struct Ledger {
     pub(crate) newest: Generation,
     /// Retries since a job last got further.
     retries: BTreeMap<JobName, u32>,
-    /// How far jobs were when they were last recorded: checkpoint, and stages to come.
-    progress: BTreeMap<JobName, (Option<u64>, usize)>,
+    /// How far jobs were when they were last recorded: checkpoint, steps gone on after from memory, stages to come.
+    progress: BTreeMap<JobName, (Option<u64>, u64, usize)>,
     /// Jobs in final phases, as they were.
     finals: BTreeMap<JobName, Job>,
     /// Generation of the last commit ordered.
@@ -39,7 +39,7 @@ impl Ledger {
     /// A job that got further has its retries back.
     pub(crate) fn recorded(&mut self, job: &Job) {
         self.newest = self.newest.max(job.generation);
-        let so_far = (job.checkpoint, job.remaining.len());
+        let so_far = (job.checkpoint, job.reached, job.remaining.len());
         if self.progress.insert(job.name().clone(), so_far) != Some(so_far) {
             self.retries.remove(job.name());
         }

@@ -2,11 +2,11 @@
 
 use rand::Rng;
 use twinspire_control::{
-    Assignment, Device, Failure, FromWorker, Generation, Incarnation, JobName, Membership, Order, Rank,
-    Registration, Stage, WorkerName,
+    Assignment, Device, Failure, FailureKind, FromWorker, Generation, Incarnation, JobName, Membership,
+    Order, Rank, Registration, Stage, Time, WorkerName,
 };
 
-use crate::{agenda::Happening, world::World};
+use crate::{agenda::Happening, run::failure, world::World};
 
 /// One life of a worker's name.
 #[derive(Debug)]
@@ -22,10 +22,20 @@ pub(crate) struct Process {
     pub(crate) leaving: bool,
     pub(crate) connection: Option<usize>,
     pub(crate) task: Option<Task>,
+    /// The state of a training in its memory.
+    pub(crate) kept: Option<Kept>,
     /// Times as slow as it should be.
     pub(crate) slowness: u64,
     newest: Generation,
     heartbeat: u64,
+}
+
+/// What is left of a training in a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) part: Membership,
+    pub(crate) submitted: Time,
+    pub(crate) step: u64,
 }
 
 /// What a process truly does.
@@ -36,6 +46,8 @@ pub(crate) struct Task {
     pub(crate) stage: Stage,
     pub(crate) rank: Rank,
     pub(crate) world: u32,
+    pub(crate) submitted: Time,
+    pub(crate) newest_checkpoint: Option<u64>,
     pub(crate) doing: Doing,
     pub(crate) said: Said,
 }
@@ -72,6 +84,12 @@ pub(crate) enum Deed {
     LetGo,
 }
 
+impl Kept {
+    pub(crate) fn is_of(&self, job: &JobName, submitted: Time) -> bool {
+        self.part.job == *job && self.submitted == submitted
+    }
+}
+
 impl World {
     /// A process is started on a host, if none lives there.
     pub(crate) fn start(&mut self, host: usize) {
@@ -96,6 +114,7 @@ impl World {
             leaving: false,
             connection: None,
             task: None,
+            kept: None,
             slowness,
             newest: Generation(0),
             heartbeat: 1000,
@@ -118,6 +137,7 @@ impl World {
             device: there.device,
             about: String::new(),
             running: there.task.as_ref().map(part),
+            state: there.kept.as_ref().map(|kept| kept.part.clone()),
         };
         let (leaving, task, isolated) = (there.leaving, there.task.clone(), there.isolated);
         if isolated || !self.open(process, registration) {
@@ -176,11 +196,16 @@ impl World {
             // One of an older generation comes from the past; that of the present one, again.
             (Order::Assign(_), _) if generation <= there.newest => {}
             (Order::Assign(assignment), _) => self.obey(process, generation, assignment),
+            (Order::GetReady(assignment), task) => {
+                if task.as_ref().is_none_or(|task| task.doing == Doing::Over) {
+                    self.get_ready(process, assignment);
+                }
+            }
             (order, Some(task)) if task.generation == generation => match order {
                 Order::Rendezvous { .. } if task.doing == Doing::Waiting && task.rank != Rank(0) => {
                     self.soon(process, generation, 50, Deed::Join);
                 }
-                Order::StopAfterStep { .. } => self.stop_run(generation),
+                Order::StopAfterStep { checkpoint } => self.stop_run(generation, checkpoint),
                 Order::CommitCheckpoint { step, .. } if task.doing == Doing::Working => {
                     self.soon(process, generation, 200, Deed::Commit(step));
                 }
@@ -207,14 +232,26 @@ impl World {
         assert!(!busy, "truth: process {process} is given {generation} while it does {:?}", there.task);
         there.newest = generation;
         there.heartbeat = assignment.heartbeat.as_millis() as u64;
-        let Assignment { job, stage, rank, world, .. } = assignment;
-        let task = Task { job, generation, stage, rank, world, doing: Doing::Waiting, said: Said::default() };
+        let Assignment { job, stage, rank, world, submitted, newest_checkpoint, .. } = assignment;
+        there.kept.take_if(|kept| stage != Stage::Train || !kept.is_of(&job, submitted));
+        let (doing, said) = (Doing::Waiting, Said::default());
+        let task = Task { job, generation, stage, rank, world, submitted, newest_checkpoint, doing, said };
         self.join_run(process, &task);
         self.processes[process].task = Some(task);
         if rank == Rank(0) {
             self.soon(process, generation, 300, Deed::Listen);
         }
         self.soon(process, generation, 40_000, Deed::GiveUpMeeting);
+    }
+
+    /// What it had of another training is gone; what takes time may fail.
+    fn get_ready(&mut self, process: usize, assignment: Assignment) {
+        let Assignment { job, submitted, .. } = assignment;
+        let there = &mut self.processes[process];
+        there.kept.take_if(|kept| !kept.is_of(&job, submitted));
+        let span = 3000 * there.slowness;
+        let failure = self.chance(0.1).then(|| failure(FailureKind::BadInput, "it cannot be read"));
+        self.within(span, Happening::GotReady(process, job, submitted, failure));
     }
 
     /// Within a span, and when it gets round to it.

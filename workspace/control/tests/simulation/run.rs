@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use twinspire_control::{Failure, FailureKind, FromWorker, Generation, JobName, Rank, Stage, Started};
+use twinspire_control::{
+    Failure, FailureKind, FromWorker, Generation, JobName, Membership, Rank, Stage, Started,
+};
 
 use crate::{
     agenda::Happening,
-    process::{Deed, Doing, Task},
+    process::{Deed, Doing, Kept, Task},
     world::World,
 };
 
@@ -23,7 +25,10 @@ pub(crate) struct Run {
     pub(crate) step: u64,
     pub(crate) total: u64,
     every: u64,
-    stop: bool,
+    /// It is to end after the step, with a checkpoint or without.
+    stop: Option<bool>,
+    /// It went on from what its processes had in memory.
+    pub(crate) kept: bool,
     /// It has made its last step, and writes its last checkpoint.
     pub(crate) finishing: Option<u64>,
     /// Who wrote which part.
@@ -60,7 +65,8 @@ impl World {
             step: 0,
             total: total(&task.job, task.stage),
             every: 3 + task.generation.0 % 7,
-            stop: false,
+            stop: None,
+            kept: false,
             finishing: None,
             written: BTreeMap::new(),
             unwritten: BTreeSet::new(),
@@ -76,9 +82,33 @@ impl World {
         assert!(earlier.is_none_or(|earlier| earlier == process), "B: two processes are rank {}", task.rank);
     }
 
-    pub(crate) fn stop_run(&mut self, generation: Generation) {
+    pub(crate) fn stop_run(&mut self, generation: Generation, checkpoint: bool) {
         if let Some(run) = self.runs.get_mut(&generation) {
-            run.stop = true;
+            run.stop = Some(checkpoint || run.stop == Some(true));
+        }
+    }
+
+    /// The highest step that a process of the run has in memory, unless a newer checkpoint is known.
+    fn highest_in_memory(&self, generation: Generation) -> Option<u64> {
+        let of = |process: &usize| {
+            let there = &self.processes[*process];
+            let task = there.task.as_ref().filter(|task| task.generation == generation)?;
+            let kept = there.kept.as_ref().filter(|kept| kept.is_of(&task.job, task.submitted))?;
+            (kept.step >= task.newest_checkpoint.unwrap_or(0)).then_some(kept.step)
+        };
+        self.runs[&generation].ranks.values().filter_map(of).max()
+    }
+
+    /// All processes of a run have made the same steps; one that has lost a peer may not have made the last one.
+    fn remember(&mut self, generation: Generation, step: u64, behind: bool) {
+        for process in self.runs[&generation].ranks.values().copied().collect::<Vec<_>>() {
+            let step = step.saturating_sub(u64::from(behind && self.one_in(2)));
+            let there = &mut self.processes[process];
+            let Some(task) = there.task.as_ref().filter(|task| task.generation == generation) else {
+                continue;
+            };
+            let part = Membership { job: task.job.clone(), generation };
+            there.kept = Some(Kept { part, submitted: task.submitted, step });
         }
     }
 
@@ -91,11 +121,14 @@ impl World {
             return;
         }
         if run.stage == Stage::Train {
+            let highest = self.highest_in_memory(generation);
+            let Some(run) = self.runs.get_mut(&generation) else { return };
             let visible = self.storage.get(&run.job).and_then(|visible| visible.last().copied());
-            run.step = visible.map_or(0, |(_, step)| step);
-            let started =
-                FromWorker::Started(Started { step: run.step, total_steps: run.total, ..Started::default() });
-            let first = run.ranks[&Rank(0)];
+            run.step = highest.unwrap_or(visible.map_or(0, |(_, step)| step));
+            run.kept = highest.is_some();
+            let (step, total_steps, kept, first) = (run.step, run.total, run.kept, run.ranks[&Rank(0)]);
+            let started = FromWorker::Started(Started { step, total_steps, kept, ..Started::default() });
+            self.remember(generation, step, false);
             let task = self.processes[first].task.as_mut();
             // Whoever comes last may find that rank 0 has left, and does something else by now.
             let is_at_it = |task: &&mut Task| task.generation == generation && task.doing == Doing::Working;
@@ -156,14 +189,17 @@ impl World {
             Health::Fine if run.finishing.is_some() => run.stuck_since = None,
             Health::Fine => {
                 run.stuck_since = None;
-                let is_last = run.stop || run.step >= run.total;
+                let is_last = run.stop.is_some() || run.step >= run.total;
                 if run.stage == Stage::Train && is_last || run.step >= run.total {
                     self.finish(generation);
                 } else {
                     run.step += 1;
-                    if run.stage == Stage::Train && run.step.is_multiple_of(run.every) {
-                        let step = run.step;
-                        self.all_ranks(generation, 300, &Deed::Write(step));
+                    let (step, is_due) = (run.step, run.step.is_multiple_of(run.every));
+                    if run.stage == Stage::Train {
+                        self.remember(generation, step, false);
+                        if is_due {
+                            self.all_ranks(generation, 300, &Deed::Write(step));
+                        }
                     }
                 }
             }
@@ -177,7 +213,8 @@ impl World {
         run.finishing = Some(step);
         let visible =
             self.storage.get(&run.job).is_some_and(|visible| visible.iter().any(|(_, s)| *s == step));
-        if run.stage != Stage::Train || visible || step == 0 {
+        let is_kept = run.stop == Some(false) && step < run.total;
+        if run.stage != Stage::Train || visible || is_kept || step == 0 {
             self.all_ranks(generation, 200, &Deed::Finish);
         } else if run.unwritten.contains(&step) {
             let lost = failure(FailureKind::Storage, "no space left");
@@ -196,8 +233,11 @@ impl World {
 
     /// Whoever is left notices that somebody is missing.
     fn bereave(&mut self, generation: Generation) {
-        if let Some(run) = self.runs.get_mut(&generation) {
-            run.over = true;
+        let Some(run) = self.runs.get_mut(&generation) else { return };
+        run.over = true;
+        if run.stage == Stage::Train && run.step > 0 {
+            let step = run.step;
+            self.remember(generation, step, true);
         }
         let lost = failure(FailureKind::LostPeer, "connection closed by peer");
         self.all_ranks(generation, 800, &Deed::Fail(lost));
@@ -217,6 +257,8 @@ fn what_a_generation_began_with_is_not_said_of_another_task_of_its_rank_0() {
         stage: Stage::Train,
         rank: Rank(rank),
         world: 2,
+        submitted: Default::default(),
+        newest_checkpoint: None,
         doing: Doing::Waiting,
         said: Default::default(),
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use twinspire_control::{Generation, JobName};
+use twinspire_control::{FromWorker, Generation, JobName};
 
 use crate::{
     agenda::{Agenda, Happening},
@@ -27,6 +27,7 @@ pub(crate) struct Summary {
     processes: u64,
     generations: u64,
     checkpoints: u64,
+    from_memory: u64,
 }
 
 impl Summary {
@@ -38,6 +39,7 @@ impl Summary {
         self.processes += other.processes;
         self.generations += other.generations;
         self.checkpoints += other.checkpoints;
+        self.from_memory += other.from_memory;
     }
 }
 
@@ -126,6 +128,7 @@ impl World {
             processes: self.processes.len() as u64,
             generations: self.runs.len() as u64,
             checkpoints: self.storage.values().map(|visible| visible.len() as u64).sum(),
+            from_memory: self.runs.values().filter(|run| run.kept).count() as u64,
         }
     }
 
@@ -149,6 +152,12 @@ impl World {
             Happening::Beat(process) => self.beat(process),
             Happening::Connect(process) => self.connect(process),
             Happening::Do(process, generation, deed) => self.perform(process, generation, deed),
+            Happening::GotReady(process, job, submitted, failure) => {
+                let ready = FromWorker::Ready { job, submitted, failure };
+                if self.processes[process].alive {
+                    self.say(process, Generation(0), ready);
+                }
+            }
         }
     }
 
@@ -161,9 +170,10 @@ impl World {
             Happening::Deliver(connection, ..) | Happening::Closed(connection) => {
                 Some(self.processes[self.connections[*connection].process].frozen_until)
             }
-            Happening::Beat(process) | Happening::Connect(process) | Happening::Do(process, ..) => {
-                Some(self.processes[*process].frozen_until)
-            }
+            Happening::Beat(process)
+            | Happening::Connect(process)
+            | Happening::Do(process, ..)
+            | Happening::GotReady(process, ..) => Some(self.processes[*process].frozen_until),
             _ => None,
         }
     }
