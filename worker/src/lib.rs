@@ -196,7 +196,7 @@ async fn serve(arguments: &Arguments, log: &JobLog) -> Result<End, SessionError>
         memory: device::memory(device),
         beside: arguments.beside,
     };
-    let session = Session::new(addresses, who, task::work(), log.clone());
+    let session = Session::new(addresses, who, Arc::new(task::Trade::default()), log.clone());
     let end = session.run(told_to_end).await;
     tracing::info!(?end, "ending");
     log.finish(LAST_LINES).await;

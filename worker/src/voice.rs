@@ -21,7 +21,10 @@ use tokio::sync::{
 };
 use twinspire_proto::{
     from_worker,
-    v1::{Heartbeat, Idle, Leaving, Membership, Register, TaskFailed, WorkerMessage, worker_message::Body},
+    v1::{
+        Heartbeat, Idle, Leaving, Membership, Ready, Register, TaskFailed, WorkerMessage,
+        worker_message::Body,
+    },
 };
 
 /// Messages on their way to a coordinator at a time. One that lets so many pile up does not listen:
@@ -55,6 +58,8 @@ struct Spoken {
     connection: Option<mpsc::Sender<WorkerMessage>>,
     leaving: bool,
     task: Option<Memory>,
+    /// The training whose state is in memory.
+    state: Option<Membership>,
 }
 
 /// What was said about the present task.
@@ -111,6 +116,7 @@ impl Memory {
             | Body::Heartbeat(_)
             | Body::Register(_)
             | Body::Leaving(_)
+            | Body::Ready(_)
             | Body::Idle(_) => {}
         }
     }
@@ -146,17 +152,19 @@ impl Voice {
         self.spoken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Speaks on a new connection from now on: who it is first, then all that counts of its task.
+    /// Speaks on a new connection from now on: who it is first, with the task it has and the state in its memory, then
+    /// all that counts of its task.
     pub(crate) fn open(
         &self,
-        register: impl FnOnce(Option<Membership>) -> Register,
+        register: impl FnOnce(Option<Membership>, Option<Membership>) -> Register,
     ) -> mpsc::Receiver<WorkerMessage> {
         let (connection, messages) = mpsc::channel(IN_FLIGHT);
         let mut spoken = self.spoken();
         let part = spoken.task.as_ref().map(|task| task.part.clone());
         let generation = part.as_ref().map_or(0, |part| part.generation);
         spoken.connection = Some(connection);
-        spoken.send(0, Body::Register(register(part)));
+        let state = spoken.state.clone();
+        spoken.send(0, Body::Register(register(part, state)));
         if spoken.leaving {
             spoken.send(generation, Body::Leaving(Leaving {}));
         }
@@ -244,6 +252,16 @@ impl Voice {
         spoken.send(about.generation, body);
     }
 
+    /// The training whose state it has in memory from now on.
+    pub(crate) fn has_state_of(&self, training: Option<Membership>) {
+        self.spoken().state = training;
+    }
+
+    /// It is ready for a training, or why it is not. Who misses it asks again.
+    pub(crate) fn ready(&self, ready: Ready) {
+        self.spoken().send(0, Body::Ready(ready));
+    }
+
     /// Refuses a task.
     pub(crate) fn refuse(&self, generation: u64, failed: TaskFailed) {
         self.spoken().send(generation, Body::TaskFailed(failed));
@@ -297,7 +315,7 @@ mod tests {
     }
 
     fn open(voice: &Voice) -> mpsc::Receiver<WorkerMessage> {
-        let messages = voice.open(|running| Register { running, ..Register::default() });
+        let messages = voice.open(|running, state| Register { running, state, ..Register::default() });
         voice.answered();
         messages
     }
@@ -324,6 +342,7 @@ mod tests {
                     Body::TaskFailed(_) => "failed".into(),
                     Body::Leaving(_) => "leaving".into(),
                     Body::Idle(_) => "idle".into(),
+                    Body::Ready(_) => "ready".into(),
                 };
                 format!("{}: {what}", message.generation)
             })

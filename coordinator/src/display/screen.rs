@@ -130,7 +130,12 @@ impl Screen {
                 }
                 None => self.say(&format!("{worker} keeps pace with the others again")),
             },
-            Notice::Assigned { .. } | Notice::Stopping { .. } => {}
+            Notice::NotReady { failure } => {
+                let worker = failure.worker.as_ref().map_or("a worker", |worker| worker.as_str());
+                let Failure { code, message, .. } = failure;
+                self.say(&format!("{worker} cannot get ready to join: {message} [{code}]"));
+            }
+            Notice::Assigned { .. } | Notice::GettingReady { .. } | Notice::Stopping { .. } => {}
             Notice::Done(result) | Notice::AlsoDone(result) => {
                 self.told = None;
                 self.done(result);

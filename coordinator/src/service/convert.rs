@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use twinspire_control::{
-    Assignment, Device, DeviceWish, Failure, FailureKind, Fault, FromWorker, Incarnation, Interruption,
-    JobName, Membership, Notice, Order, Progress, Registration, Spent, Split, Stage, Started, Stragglers,
-    TaskResult, Training, Validated,
+    Assignment, Device, DeviceWish, Failure, FailureKind, Fault, FromWorker, Generation, Incarnation,
+    Interruption, JobName, Membership, Notice, Order, Progress, Registration, Spent, Split, Stage, Started,
+    Stragglers, TaskResult, Time, Training, Validated, WorkerName,
 };
 use twinspire_job::JobSpec;
 use twinspire_proto::v1::{self, coordinator_message, task_done, worker_message::Body};
@@ -45,11 +45,13 @@ pub(super) fn registration(register: &v1::Register) -> Registration {
         incarnation: Incarnation(register.incarnation),
         device: if register.device.starts_with("cuda") { Device::Cuda } else { Device::Cpu },
         about: format!("{} on {} (process {})", register.device, register.host, register.pid),
-        running: register.running.as_ref().map(|running| Membership {
-            job: running.job.as_str().into(),
-            generation: twinspire_control::Generation(running.generation),
-        }),
+        running: register.running.as_ref().map(membership),
+        state: register.state.as_ref().map(membership),
     }
+}
+
+fn membership(part: &v1::Membership) -> Membership {
+    Membership { job: part.job.as_str().into(), generation: Generation(part.generation) }
 }
 
 /// What a worker said; `None` for what this version does not know.
@@ -105,17 +107,22 @@ pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
             FromWorker::CheckpointFailed { step, message }
         }
         Body::TaskDone(done) => FromWorker::Done(result(done.result?)),
-        Body::TaskFailed(failed) => {
-            let kind = match failed.kind() {
-                v1::FailureKind::BadInput => FailureKind::BadInput,
-                v1::FailureKind::LostPeer => FailureKind::LostPeer,
-                v1::FailureKind::Storage => FailureKind::Storage,
-                v1::FailureKind::Crash => FailureKind::Crash,
-                v1::FailureKind::Internal | v1::FailureKind::Unspecified => FailureKind::Internal,
-            };
-            FromWorker::Failed(Failure { code: failed.code, message: failed.message, kind, worker: None })
+        Body::TaskFailed(failed) => FromWorker::Failed(failure(failed)),
+        Body::Ready(v1::Ready { job, submitted_ms, failed }) => {
+            FromWorker::Ready { job: job.into(), submitted: Time(submitted_ms), failure: failed.map(failure) }
         }
     })
+}
+
+fn failure(failed: v1::TaskFailed) -> Failure {
+    let kind = match failed.kind() {
+        v1::FailureKind::BadInput => FailureKind::BadInput,
+        v1::FailureKind::LostPeer => FailureKind::LostPeer,
+        v1::FailureKind::Storage => FailureKind::Storage,
+        v1::FailureKind::Crash => FailureKind::Crash,
+        v1::FailureKind::Internal | v1::FailureKind::Unspecified => FailureKind::Internal,
+    };
+    Failure { code: failed.code, message: failed.message, kind, worker: None }
 }
 
 fn result(result: task_done::Result) -> TaskResult {
@@ -148,6 +155,10 @@ pub(super) fn to_worker(
         Order::Assign(assignment) => {
             let spec = specs.get(&assignment.job)?;
             Body::Assign(assign(assignment, spec))
+        }
+        Order::GetReady(assignment) => {
+            let spec = specs.get(&assignment.job)?;
+            Body::GetReady(assign(assignment, spec))
         }
         Order::Rendezvous { host, port } => Body::Rendezvous(v1::Rendezvous { host, port }),
         Order::StopAfterStep { checkpoint } => Body::StopAfterStep(v1::StopAfterStep { checkpoint }),
@@ -307,8 +318,7 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
     Some(match notice {
         Notice::Phase { phase, reason } => ("phase", format!("{phase}: {reason}")),
         Notice::Assigned { generation, workers, .. } => {
-            let names: Vec<&str> = workers.iter().map(|worker| worker.as_str()).collect();
-            ("assigned", format!("generation {generation}: {}", names.join(", ")))
+            ("assigned", format!("generation {generation}: {}", names(workers)))
         }
         Notice::Progress(_) => return None,
         Notice::Started(Started { step, total_steps, kept, .. }) => {
@@ -348,10 +358,23 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             }
             None => (SLOW, format!("{worker} keeps pace with the others again")),
         },
+        Notice::GettingReady { workers } => {
+            ("getting-ready", format!("asked to get ready to join: {}", names(workers)))
+        }
+        Notice::NotReady { failure } => {
+            let worker = failure.worker.as_ref().map_or("a worker", |worker| worker.as_str());
+            let Failure { code, message, .. } = failure;
+            ("not-ready", format!("{worker} cannot get ready to join: {message} [{code}]"))
+        }
         Notice::Stopping { reason } => ("stopping", format!("stopping at the next step: {reason}")),
         Notice::Done(result) | Notice::AlsoDone(result) => ("done", done_in_words(result)),
         Notice::Refused { reason } => ("refused", reason.clone()),
     })
+}
+
+fn names(workers: &[WorkerName]) -> String {
+    let names: Vec<&str> = workers.iter().map(WorkerName::as_str).collect();
+    names.join(", ")
 }
 
 fn done_in_words(result: &TaskResult) -> String {

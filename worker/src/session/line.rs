@@ -146,7 +146,7 @@ impl Connector {
         let endpoint = self.addresses.nth(self.next);
         let channel = endpoint.connect().await.map_err(|why| in_full(&why))?;
         let host = address_towards(endpoint.uri()).await;
-        let words = self.voice.open(|running| self.who.register(host, running));
+        let words = self.voice.open(|running, state| self.who.register(host, running, state));
         let answer = CoordinatorClient::new(channel).session(ReceiverStream::new(words)).await;
         let mut orders = answer.map_err(|status| status.message().to_owned())?.into_inner();
         match orders.message().await {

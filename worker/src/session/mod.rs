@@ -9,6 +9,7 @@ mod tests;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,7 @@ use self::line::{Heard, Line};
 use crate::{
     job_log::JobLog,
     suffer::suffer,
-    task::{self, Running, Work},
+    task::{self, Readying, Running, Work},
     voice::{Present, Voice},
 };
 
@@ -98,7 +99,7 @@ pub(crate) struct Who {
 }
 
 impl Who {
-    fn register(&self, host: IpAddr, running: Option<Membership>) -> Register {
+    fn register(&self, host: IpAddr, running: Option<Membership>, state: Option<Membership>) -> Register {
         Register {
             name: self.name.clone(),
             device: self.device.clone(),
@@ -108,6 +109,7 @@ impl Who {
             incarnation: self.incarnation,
             memory: self.memory,
             running,
+            state,
         }
     }
 }
@@ -129,7 +131,7 @@ impl Default for Pace {
 pub(crate) struct Session {
     voice: Voice,
     line: Line,
-    work: Work,
+    work: Arc<dyn Work>,
     log: JobLog,
     pace: Pace,
     who: Who,
@@ -138,6 +140,8 @@ pub(crate) struct Session {
     idle_heartbeat: Duration,
     heartbeat: Interval,
     running: Option<Running>,
+    /// What it gets ready for, or did last.
+    readying: Option<Readying>,
     /// How long the present task has to end once it is given up, if its coordinator says.
     let_go: Option<Duration>,
     /// Until when a task that was given up has to end.
@@ -148,7 +152,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// A worker that will do `work` for whoever listens at `addresses`. Call it within a runtime.
-    pub(crate) fn new(addresses: Addresses, who: Who, work: Work, log: JobLog) -> Session {
+    pub(crate) fn new(addresses: Addresses, who: Who, work: Arc<dyn Work>, log: JobLog) -> Session {
         let voice = Voice::new();
         Session {
             line: Line::new(addresses, who.clone(), voice.clone()),
@@ -161,6 +165,7 @@ impl Session {
             idle_heartbeat: HEARTBEAT,
             heartbeat: every(HEARTBEAT),
             running: None,
+            readying: None,
             let_go: None,
             let_go_by: None,
             leaving: None,
@@ -228,6 +233,7 @@ impl Session {
                 return Some(End::Told);
             }
             Order::Assign(assign) => self.take_on(generation, assign),
+            Order::GetReady(assign) => self.get_ready(assign),
             order => match (&self.running, self.voice.present()) {
                 (Some(running), Some(task)) if task.part.generation == generation => match order {
                     Order::Abort(_) => self.let_go(&task),
@@ -267,8 +273,36 @@ impl Session {
         self.voice.begin(part.clone());
         let run = assign.places.as_ref().map(|places| places.run.as_str());
         self.log.begin(run.unwrap_or_default(), &self.who.name, generation);
-        let began = task::start(task::Start {
-            part: part.clone(),
+        match task::start(self.begin(part.clone(), assign)) {
+            Ok(running) => self.running = Some(running),
+            Err(why) => {
+                let failed = could_not_start(format!("the task's thread cannot be started: {why}"));
+                self.voice.say(&part, Body::TaskFailed(failed));
+                self.log.end();
+            }
+        }
+    }
+
+    /// Gets ready for a training that others are at, unless there is a task already.
+    fn get_ready(&mut self, assign: Assign) {
+        let is_at_it = self.readying.as_ref().is_some_and(|readying| readying.is_at(&assign));
+        if self.voice.is_busy() || is_at_it {
+            return tracing::info!(job = assign.job, "asked to get ready: busy");
+        }
+        let part = Membership { job: assign.job.clone(), generation: 0 };
+        match Readying::start(self.begin(part, assign)) {
+            Ok(readying) => self.readying = Some(readying),
+            // Whoever asked will ask again when this worker connects again.
+            Err(why) => tracing::error!("a thread cannot be started: {why}"),
+        }
+    }
+
+    /// What it takes to begin; whatever it gets ready for that is something else is given up.
+    fn begin(&mut self, part: Membership, assign: Assign) -> task::Start {
+        let before = self.readying.take();
+        before.iter().filter(|before| !before.is_for(&assign)).for_each(Readying::give_up);
+        task::Start {
+            part,
             assign,
             host: self.host,
             beside: self.who.beside,
@@ -276,14 +310,7 @@ impl Session {
             log: self.log.clone(),
             work: self.work.clone(),
             runtime: Handle::current(),
-        });
-        match began {
-            Ok(running) => self.running = Some(running),
-            Err(why) => {
-                let failed = could_not_start(format!("the task's thread cannot be started: {why}"));
-                self.voice.say(&part, Body::TaskFailed(failed));
-                self.log.end();
-            }
+            before,
         }
     }
 

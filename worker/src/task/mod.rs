@@ -8,6 +8,7 @@
 mod failure;
 mod group;
 mod orders;
+mod readying;
 
 use std::{
     any::Any,
@@ -19,6 +20,7 @@ use std::{
 };
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use twinspire_job::JobSpec;
 use twinspire_proto::v1::{
     Assign, Membership, Places, Progress, TaskDone, TaskKind, coordinator_message::Body as Order, task_done,
@@ -28,18 +30,35 @@ use twinspire_proto::v1::{
 pub(crate) use failure::TaskError;
 pub(crate) use group::Group;
 pub(crate) use orders::{Commit, Control, Orders};
+pub(crate) use readying::Readying;
 
 use crate::{job_log::JobLog, train::Keep, voice::Voice};
 
 /// Between two progress reports.
 const PROGRESS_EVERY: Duration = Duration::from_millis(300);
 
-/// What is done with a task.
-pub(crate) type Work = Arc<dyn Fn(&Task) -> Result<task_done::Result, TaskError> + Send + Sync>;
+/// What a worker can do.
+pub(crate) trait Work: Send + Sync {
+    /// Does a task.
+    fn perform(&self, task: &Task) -> Result<task_done::Result, TaskError>;
+
+    /// Gets ready for a training that others are at.
+    fn get_ready(&self, _task: &Task) -> Result<(), TaskError> {
+        Ok(())
+    }
+}
+
+impl<F: Fn(&Task) -> Result<task_done::Result, TaskError> + Send + Sync> Work for F {
+    fn perform(&self, task: &Task) -> Result<task_done::Result, TaskError> {
+        self(task)
+    }
+}
 
 /// A task that was started, as the session sees it.
 pub(crate) struct Running {
     orders: orders::Sender,
+    /// It may wait for what the worker got ready for before.
+    readying: Option<CancellationToken>,
 }
 
 impl Running {
@@ -50,6 +69,7 @@ impl Running {
     /// Has the task end as soon as it can.
     pub(crate) fn abort(&self) {
         self.orders.abort();
+        self.readying.iter().for_each(CancellationToken::cancel);
     }
 }
 
@@ -119,6 +139,16 @@ impl Link {
         self.voice.say(&self.part, body);
     }
 
+    /// The state of this training is in memory from now on.
+    pub(crate) fn has_state(&self) {
+        self.voice.has_state_of(Some(self.part.clone()));
+    }
+
+    /// No training's state is in memory from now on.
+    pub(crate) fn has_no_state(&self) {
+        self.voice.has_state_of(None);
+    }
+
     /// Whether a coordinator listens.
     pub(crate) fn is_connected(&self) -> bool {
         self.voice.is_connected()
@@ -162,13 +192,16 @@ pub(crate) struct Start {
     pub(crate) beside: Option<u32>,
     pub(crate) voice: Voice,
     pub(crate) log: JobLog,
-    pub(crate) work: Work,
+    pub(crate) work: Arc<dyn Work>,
     pub(crate) runtime: Handle,
+    /// What it got ready for before.
+    pub(crate) before: Option<Readying>,
 }
 
 /// Starts a task. Its thread says how it ended.
 pub(crate) fn start(start: Start) -> std::io::Result<Running> {
     let (sender, orders) = orders::channel();
+    let readying = start.before.as_ref().map(Readying::token);
     let (link, log) = (Link { part: start.part.clone(), voice: start.voice.clone() }, start.log.clone());
     tracing::info!(
         generation = start.part.generation,
@@ -202,34 +235,47 @@ pub(crate) fn start(start: Start) -> std::io::Result<Running> {
         log.end();
         link.say(end);
     })?;
-    Ok(Running { orders: sender })
+    Ok(Running { orders: sender, readying })
 }
 
-fn run(start: Start, link: Link, orders: Orders) -> Result<task_done::Result, TaskError> {
-    let Start { part, assign, host, beside, work, runtime, .. } = start;
+fn run(mut start: Start, link: Link, orders: Orders) -> Result<task_done::Result, TaskError> {
+    if let Some(before) = start.before.take() {
+        before.wait();
+    }
+    let work = start.work.clone();
+    work.perform(&task(start, link, orders)?)
+}
+
+fn task(start: Start, link: Link, orders: Orders) -> Result<Task, TaskError> {
+    let Start { part, assign, host, beside, runtime, .. } = start;
     let spec: JobSpec =
         serde_json::from_str(&assign.spec_json).map_err(|why| TaskError::protocol("spec", why))?;
     let places = assign.places.clone().ok_or_else(|| TaskError::protocol("places", "missing"))?;
-    let generation = part.generation;
-    work(&Task { generation, beside, assign, spec, places, host, link, orders, runtime })
+    Ok(Task { generation: part.generation, beside, assign, spec, places, host, link, orders, runtime })
 }
 
 /// The work of a real worker, who keeps what it has trained from one task to the next.
-pub(crate) fn work() -> Work {
-    let keep = Keep::default();
-    Arc::new(move |task| perform(task, &keep))
+#[derive(Default)]
+pub(crate) struct Trade {
+    keep: Keep,
 }
 
-fn perform(task: &Task, keep: &Keep) -> Result<task_done::Result, TaskError> {
-    if task.assign.kind() != TaskKind::Train {
-        keep.forget();
+impl Work for Trade {
+    fn perform(&self, task: &Task) -> Result<task_done::Result, TaskError> {
+        if task.assign.kind() != TaskKind::Train {
+            self.keep.forget(task);
+        }
+        match task.assign.kind() {
+            TaskKind::Prepare => crate::prepare::run(task).map(task_done::Result::Prepared),
+            TaskKind::Train => crate::train::run(task, &self.keep).map(task_done::Result::Trained),
+            TaskKind::Evaluate => crate::evaluate::run(task).map(task_done::Result::Evaluated),
+            TaskKind::Export => crate::export::run(task).map(task_done::Result::Exported),
+            TaskKind::Unspecified => Err(TaskError::protocol("kind", "not one this version knows")),
+        }
     }
-    match task.assign.kind() {
-        TaskKind::Prepare => crate::prepare::run(task).map(task_done::Result::Prepared),
-        TaskKind::Train => crate::train::run(task, keep).map(task_done::Result::Trained),
-        TaskKind::Evaluate => crate::evaluate::run(task).map(task_done::Result::Evaluated),
-        TaskKind::Export => crate::export::run(task).map(task_done::Result::Exported),
-        TaskKind::Unspecified => Err(TaskError::protocol("kind", "not one this version knows")),
+
+    fn get_ready(&self, task: &Task) -> Result<(), TaskError> {
+        crate::train::get_ready(task, &self.keep)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{ledger::Ledger, standing::Standing};
 use crate::{
     model::{Loaded, identity},
-    task::Task,
+    task::{Task, TaskError},
 };
 
 /// Which training a state is of.
@@ -53,6 +53,18 @@ pub(super) struct Kept {
     pub(super) ledger: Ledger,
 }
 
+impl Kept {
+    /// All that can be had without the other ranks: the dataset, and towers as they are built.
+    pub(super) fn open(task: &Task) -> Result<Kept, TaskError> {
+        Ok(Kept {
+            loaded: Loaded::open(task)?,
+            towers: Towers::AsBuilt,
+            standing: Standing::default(),
+            ledger: Ledger::default(),
+        })
+    }
+}
+
 /// The place for it: one training at most.
 #[derive(Clone, Default)]
 pub(crate) struct Keep(Arc<Mutex<Option<(Of, Kept)>>>);
@@ -61,7 +73,11 @@ impl Keep {
     /// What was kept of this task's training. What was kept of another one is let go.
     pub(super) fn take(&self, task: &Task) -> Option<Kept> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        kept.filter(|(of, _)| *of == Of::task(task)).map(|(_, kept)| kept)
+        let kept = kept.filter(|(of, _)| *of == Of::task(task)).map(|(_, kept)| kept);
+        if kept.as_ref().is_none_or(|kept| kept.towers != Towers::Trained) {
+            task.link.has_no_state();
+        }
+        kept
     }
 
     pub(super) fn put(&self, task: &Task, kept: Kept) {
@@ -69,7 +85,8 @@ impl Keep {
     }
 
     /// Lets go of whatever is kept.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn forget(&self, task: &Task) {
+        task.link.has_no_state();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -55,7 +55,10 @@ impl Kept {
         }
         let beginning = match highest.filter(|highest| *highest >= newest) {
             Some(highest) => self.go_on(task, &steps, highest)?,
-            None => self.restore(task)?,
+            None => {
+                let had_state = std::mem::replace(&mut self.towers, Towers::BetweenStates) == Towers::Trained;
+                self.restore(task, had_state)?
+            }
         };
         self.towers = Towers::Trained;
         Ok(beginning)
@@ -92,12 +95,12 @@ impl Kept {
         Ok(Beginning { resumed_unix_ms: None, passed_over: Vec::new(), kept: true })
     }
 
-    fn restore(&mut self, task: &Task) -> Result<Beginning, TaskError> {
+    fn restore(&mut self, task: &Task, had_state: bool) -> Result<Beginning, TaskError> {
         let found = self.loaded.restore(task, Wanted::Newest)?;
         self.ledger = Ledger::default();
         let Some(found) = found else {
             // There was a newer checkpoint than what this rank has kept, and it is gone.
-            if self.towers == Towers::Trained {
+            if had_state {
                 return Err(TaskError::no_checkpoint(&task.places.checkpoints, None));
             }
             self.standing = Standing::default();

@@ -49,15 +49,7 @@ use crate::{
 /// to stop.
 pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
     let begun = Instant::now();
-    let mut kept = match keep.take(task) {
-        Some(kept) => kept,
-        None => Kept {
-            loaded: Loaded::open(task)?,
-            towers: Towers::AsBuilt,
-            standing: Standing::default(),
-            ledger: Ledger::default(),
-        },
-    };
+    let mut kept = keep.take(task).map_or_else(|| Kept::open(task), Ok)?;
     let outcome = train(task, &mut kept, begun);
     kept.loaded.part();
     let is_broken_off = match &outcome {
@@ -69,13 +61,23 @@ pub(crate) fn run(task: &Task, keep: &Keep) -> Result<Trained, TaskError> {
     };
     if is_broken_off && kept.towers != Towers::BetweenStates {
         keep.put(task, kept);
+    } else {
+        task.link.has_no_state();
     }
     outcome
+}
+
+/// Opens what a training takes, so that it can begin at once.
+pub(crate) fn get_ready(task: &Task, keep: &Keep) -> Result<(), TaskError> {
+    let kept = keep.take(task).map_or_else(|| Kept::open(task), Ok)?;
+    keep.put(task, kept);
+    Ok(())
 }
 
 fn train(task: &Task, kept: &mut Kept, begun: Instant) -> Result<Trained, TaskError> {
     kept.loaded.join(task)?;
     let beginning = kept.begin(task)?;
+    task.link.has_state();
     let Kept { loaded, standing, ledger, .. } = kept;
     let steps_per_epoch = loaded.plan.steps_per_epoch();
     let first = loaded.trainer.step_number();

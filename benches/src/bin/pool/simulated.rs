@@ -11,8 +11,8 @@ use tonic::{Streaming, transport::Channel};
 use twinspire_proto::{
     from_worker,
     v1::{
-        Assign, CoordinatorMessage, Heartbeat, Idle, Prepared, Register, RendezvousReady, TaskDone, TaskKind,
-        Trained, TrainingStarted, WorkerMessage, coordinator_client::CoordinatorClient,
+        Assign, CoordinatorMessage, Heartbeat, Idle, Prepared, Ready, Register, RendezvousReady, TaskDone,
+        TaskKind, Trained, TrainingStarted, WorkerMessage, coordinator_client::CoordinatorClient,
         coordinator_message::Body as Order, task_done, worker_message::Body,
     },
 };
@@ -130,6 +130,11 @@ impl Simulated {
             Order::Abort(_) => {
                 self.say(Body::Idle(Idle {})).await?;
                 Ok(Some(self.idle))
+            }
+            Order::GetReady(Assign { job, submitted_ms, .. }) => {
+                let ready = Ready { job, submitted_ms, failed: None };
+                self.words.send(from_worker(0, Body::Ready(ready))).await?;
+                Ok(None)
             }
             Order::Shutdown(_) => Err("a worker was shut down".into()),
             Order::Welcome(_) | Order::Rendezvous(_) | Order::CommitCheckpoint(_) | Order::Suffer(_) => {
