@@ -32,7 +32,7 @@ mod task;
 mod train;
 mod voice;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use tokio::runtime;

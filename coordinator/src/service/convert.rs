@@ -107,14 +107,16 @@ pub(super) fn from_worker(body: Body) -> Option<FromWorker> {
             FromWorker::CheckpointFailed { step, message }
         }
         Body::TaskDone(done) => FromWorker::Done(result(done.result?)),
-        Body::TaskFailed(failed) => FromWorker::Failed(failure(failed)),
-        Body::Ready(v1::Ready { job, submitted_ms, failed }) => {
-            FromWorker::Ready { job: job.into(), submitted: Time(submitted_ms), failure: failed.map(failure) }
-        }
+        Body::TaskFailed(failed) => FromWorker::Failed(why_failed(failed)),
+        Body::Ready(v1::Ready { job, submitted_ms, failed }) => FromWorker::Ready {
+            job: job.into(),
+            submitted: Time(submitted_ms),
+            failure: failed.map(why_failed),
+        },
     })
 }
 
-fn failure(failed: v1::TaskFailed) -> Failure {
+fn why_failed(failed: v1::TaskFailed) -> Failure {
     let kind = match failed.kind() {
         v1::FailureKind::BadInput => FailureKind::BadInput,
         v1::FailureKind::LostPeer => FailureKind::LostPeer,
@@ -359,7 +361,7 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
             None => (SLOW, format!("{worker} keeps pace with the others again")),
         },
         Notice::GettingReady { workers } => {
-            ("getting-ready", format!("asked to get ready to join: {}", names(workers)))
+            ("readying", format!("asked to get ready to join: {}", names(workers)))
         }
         Notice::NotReady { failure } => {
             let worker = failure.worker.as_ref().map_or("a worker", |worker| worker.as_str());

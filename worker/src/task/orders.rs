@@ -72,7 +72,7 @@ impl Sender {
             }
             Order::Abort(_) => self.abort(),
             Order::Suffer(_) => self.is_to_crash.store(true, Ordering::Relaxed),
-            Order::Welcome(_) | Order::Assign(_) | Order::Shutdown(_) => {}
+            Order::Welcome(_) | Order::Assign(_) | Order::GetReady(_) | Order::Shutdown(_) => {}
         }
     }
 
