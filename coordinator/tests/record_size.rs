@@ -43,6 +43,7 @@ fn registered(worker: u32) -> Event {
         device: Device::Cuda,
         about: String::new(),
         running: None,
+        state: None,
     };
     Event::Registered(Session(worker.into()), registration)
 }

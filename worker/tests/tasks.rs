@@ -5,7 +5,8 @@ mod support;
 
 use rustix::process::{Pid, Signal, kill_process};
 use twinspire_proto::v1::{
-    Abort, TaskKind, Trained, coordinator_message::Body as Order, task_done, worker_message::Body,
+    Abort, Assign, Ready, StopAfterStep, TaskKind, Trained, coordinator_message::Body as Order, task_done,
+    worker_message::Body,
 };
 
 use self::support::{
@@ -218,6 +219,55 @@ async fn a_worker_that_waits_for_a_frozen_one_lets_go_and_goes_on_with_what_it_h
     let audit = job.audit().await;
     assert!(audit.passed(), "{audit:?}");
     pool.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_ready_while_another_trains_joins_with_everything_open() {
+    let mut job = Job::new("train: {global_batch: 32, steps: 100000}");
+    let mut pool = Pool::start(2, &job.run()).await;
+    pool.prepare(&mut job).await;
+
+    let nowhere =
+        Assign { dataset_uri: format!("{}/nothing", job.run().display()), ..job.part(TaskKind::Train, 0, 2) };
+    pool.order("w1", 0, Order::GetReady(nowhere)).await;
+    let failed = ready(&mut pool).await.failed.expect("there is no dataset");
+    assert!(!failed.code.is_empty() && failed.message.contains("nothing"), "{failed:?}");
+
+    let trains = |said: &Said| if step_of(said) > 0 { Act::TakeOver } else { Act::GoOn };
+    let alone = pool.attempt(&job, TaskKind::Train, 2, 1, trains).await;
+    assert!(matches!(alone, Ended::NotYet), "{alone:?}");
+    for _ in 0..2 {
+        // The second time it is ready already, and says so again.
+        pool.order("w1", 0, Order::GetReady(job.part(TaskKind::Train, 0, 2))).await;
+        assert_eq!(ready(&mut pool).await, Ready { job: "small".into(), ..Ready::default() });
+    }
+    pool.order("w0", 2, Order::StopAfterStep(StopAfterStep { checkpoint: false })).await;
+    assert!(trained(pool.see_to(2, 1, |_| Act::GoOn).await)[0].stopped);
+
+    let mut kept = false;
+    let act = |said: &Said| {
+        if let Some(Body::TrainingStarted(started)) = &said.what {
+            kept = started.kept && started.step > 0;
+        }
+        if step_of(said) > 0 { Act::Stop } else { Act::GoOn }
+    };
+    assert!(trained(pool.attempt(&job, TaskKind::Train, 3, 2, act).await)[0].stopped);
+    assert!(kept, "from the memory of the one that trained");
+    assert!(job.log("w0", 2).contains("computing"), "that is what opening says");
+    let joined = job.log("w1", 3);
+    assert!(joined.contains("met the other ranks") && !joined.contains("computing"), "it was open: {joined}");
+    let audit = job.audit().await;
+    assert!(audit.passed(), "{audit:?}");
+    pool.end().await;
+}
+
+/// What a worker says that was asked to get ready.
+async fn ready(pool: &mut Pool) -> Ready {
+    loop {
+        if let Some(Body::Ready(ready)) = pool.hear().await.what {
+            return ready;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -285,14 +285,13 @@ impl Session {
 
     /// Gets ready for a training that others are at, unless there is a task already.
     fn get_ready(&mut self, assign: Assign) {
-        let is_at_it = self.readying.as_ref().is_some_and(|readying| readying.is_at(&assign));
-        if self.voice.is_busy() || is_at_it {
-            return tracing::info!(job = assign.job, "asked to get ready: busy");
+        if self.voice.is_busy() {
+            return tracing::info!(job = assign.job, "not getting ready: there is a task");
         }
         let part = Membership { job: assign.job.clone(), generation: 0 };
         match Readying::start(self.begin(part, assign)) {
             Ok(readying) => self.readying = Some(readying),
-            // Whoever asked will ask again when this worker connects again.
+            // Asked again, when it connects again, it may.
             Err(why) => tracing::error!("a thread cannot be started: {why}"),
         }
     }

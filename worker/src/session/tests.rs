@@ -17,7 +17,7 @@ use twinspire_proto::v1::{
 
 use self::fake::{Connection, Fake};
 use super::*;
-use crate::task::{Task, TaskError};
+use crate::task::{Task, TaskError, Work};
 
 /// A worker under test.
 struct Worker {
@@ -45,13 +45,17 @@ impl Worker {
             count.fetch_add(1, Ordering::SeqCst);
             work(task)
         };
+        Worker { begun, ..Worker::doing(urls, pace, Arc::new(work)) }
+    }
+
+    fn doing(urls: &[String], pace: Pace, work: Arc<dyn Work>) -> Worker {
         let who =
             Who { name: "w".into(), incarnation: 42, device: "cpu".into(), memory: 1 << 30, beside: Some(1) };
         let addresses = Addresses::parse(urls).unwrap();
-        let session = Session::new(addresses, who, Arc::new(work), JobLog::default());
+        let session = Session::new(addresses, who, work, JobLog::default());
         let session = Session { pace, ..session };
         let (signals, told) = mpsc::channel(4);
-        Worker { life: tokio::spawn(session.run(told)), signals, begun }
+        Worker { life: tokio::spawn(session.run(told)), signals, begun: Arc::default() }
     }
 
     async fn end(self) -> End {
@@ -223,6 +227,56 @@ async fn a_task_that_is_given_up_is_let_go_of_and_another_can_be_begun() {
     drop(connection);
     assert_eq!(fake.connection().await.register.running, None);
     assert_eq!(worker.begun.load(Ordering::SeqCst), 3);
+}
+
+/// Gets ready for as long as it may, and says in its tasks that it has.
+struct Slow(std::sync::mpsc::Sender<&'static str>);
+
+impl Work for Slow {
+    fn perform(&self, _: &Task) -> Result<task_done::Result, TaskError> {
+        let _ = self.0.send("performed");
+        Ok(prepared())
+    }
+
+    fn get_ready(&self, task: &Task) -> Result<(), TaskError> {
+        if task.assign.job == "endless" {
+            let ended = task.block_on(std::future::pending());
+            let _ = self.0.send("given up");
+            return ended;
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        let _ = self.0.send("ready");
+        Ok(())
+    }
+}
+
+fn get_ready(job: &str) -> Order {
+    match assign(job) {
+        Order::Assign(assign) => Order::GetReady(assign),
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn a_task_waits_for_what_it_gets_ready_for_and_gives_up_what_is_something_else() {
+    let mut fake = Fake::start().await;
+    let (did, what) = std::sync::mpsc::channel();
+    let _worker = Worker::doing(&[fake.url()], Pace::default(), Arc::new(Slow(did)));
+    let mut connection = fake.connection().await;
+    connection.order(0, get_ready("job")).await;
+    connection.order(0, get_ready("job")).await;
+    connection.order(1, assign("job")).await;
+    for _ in 0..2 {
+        let said = connection.next().await;
+        let is_ready =
+            matches!(&said, (0, Body::Ready(ready)) if ready.job == "job" && ready.failed.is_none());
+        assert!(is_ready, "{said:?}");
+    }
+    done(&mut connection, 1).await;
+    connection.order(0, get_ready("endless")).await;
+    connection.order(2, assign("job")).await;
+    done(&mut connection, 2).await;
+    assert_eq!(what.try_iter().collect::<Vec<_>>(), ["ready", "ready", "performed", "given up", "performed"]);
 }
 
 #[tokio::test]

@@ -43,11 +43,7 @@ impl Readying {
         Ok(Readying { job, submitted_ms, given_up, thread })
     }
 
-    /// Whether it is for a training still, and for this one.
-    pub(crate) fn is_at(&self, assign: &Assign) -> bool {
-        self.is_for(assign) && !self.thread.is_finished()
-    }
-
+    /// Whether it is for this training.
     pub(crate) fn is_for(&self, assign: &Assign) -> bool {
         self.job == assign.job && self.submitted_ms == assign.submitted_ms && !self.given_up.is_cancelled()
     }

@@ -25,8 +25,8 @@ use super::{
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) worker: String,
-    /// Which life of it.
-    incarnation: u64,
+    /// On which of its connections.
+    connection: u64,
     pub(crate) generation: u64,
     /// None: the connection ended.
     pub(crate) what: Option<Body>,
@@ -59,6 +59,7 @@ pub(crate) enum Ended {
 
 struct Member {
     register: Register,
+    connection: u64,
     orders: mpsc::Sender<Answer>,
     listening: JoinHandle<()>,
 }
@@ -71,6 +72,7 @@ pub(crate) struct Pool {
     tell: mpsc::UnboundedSender<Said>,
     said: mpsc::UnboundedReceiver<Said>,
     names: Vec<String>,
+    connections: u64,
 }
 
 impl Pool {
@@ -90,7 +92,8 @@ impl Pool {
         let processes = Supervisor::start(env!("CARGO_BIN_EXE_worker").into(), children).unwrap();
         let (tell, said) = mpsc::unbounded_channel();
         let members = BTreeMap::new();
-        let mut pool = Pool { fake: Some(fake), address, processes, members, tell, said, names };
+        let mut pool =
+            Pool { fake: Some(fake), address, processes, members, tell, said, names, connections: 0 };
         pool.all_here().await;
         pool
     }
@@ -105,19 +108,20 @@ impl Pool {
 
     fn welcome(&mut self, connection: Connection) {
         let (register, mut words, orders) = connection.split();
-        let (worker, incarnation, tell) = (register.name.clone(), register.incarnation, self.tell.clone());
+        self.connections += 1;
+        let (worker, connection, tell) = (register.name.clone(), self.connections, self.tell.clone());
         let name = worker.clone();
         let listening = tokio::spawn(async move {
             while let Ok(Some(message)) = words.message().await {
                 let what = message.body.filter(|body| !matches!(body, Body::Heartbeat(_)));
                 if what.is_some() {
                     let (worker, generation) = (name.clone(), message.generation);
-                    let _ = tell.send(Said { worker, incarnation, generation, what });
+                    let _ = tell.send(Said { worker, connection, generation, what });
                 }
             }
-            let _ = tell.send(Said { worker: name, incarnation, generation: 0, what: None });
+            let _ = tell.send(Said { worker: name, connection, generation: 0, what: None });
         });
-        self.members.insert(worker, Member { register, orders, listening });
+        self.members.insert(worker, Member { register, connection, orders, listening });
     }
 
     pub(crate) fn register(&self, worker: &str) -> &Register {
@@ -256,12 +260,17 @@ impl Pool {
 
     /// What the workers say next.
     pub(crate) async fn hear(&mut self) -> Said {
-        let said = tokio::time::timeout(DEADLINE, self.said.recv()).await.expect("in time").unwrap();
-        let of_now = |member: &Member| said.what.is_none() && member.register.incarnation == said.incarnation;
-        if self.members.get(&said.worker).is_some_and(of_now) {
-            self.members.remove(&said.worker);
+        loop {
+            let said = tokio::time::timeout(DEADLINE, self.said.recv()).await.expect("in time").unwrap();
+            if said.what.is_some() {
+                return said;
+            }
+            // One that has connected again is not gone.
+            if self.members.get(&said.worker).is_some_and(|member| member.connection == said.connection) {
+                self.members.remove(&said.worker);
+                return said;
+            }
         }
-        said
     }
 
     /// Tells all workers to end, and sees that they do in good order.

@@ -69,6 +69,7 @@ fn registered(worker: u64, session: u64, running: Option<Membership>) -> Event {
         device: Device::Cpu,
         about: String::new(),
         running,
+        state: None,
     };
     Event::Registered(Session(session), registration)
 }
