@@ -27,7 +27,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cloud;
 mod damage;
+mod disk;
 mod files;
 mod network;
 mod place;
@@ -37,11 +39,13 @@ mod service;
 mod state;
 mod wait;
 
+pub use cloud::Cloud;
 pub use damage::flip_a_byte;
+pub use disk::no_small_disks;
 pub use files::{gzip, parquet, texts};
 pub use network::Network;
 pub use place::Place;
-pub use process::{Ended, Process};
+pub use process::{Ended, Held, Process};
 pub use programs::{Program, closed_pipe, program};
 pub use service::Service;
 pub use state::StateTensors;

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -92,16 +93,17 @@ impl Place {
 
     /// Steps of a job's committed checkpoints, in order.
     pub fn checkpoints(&self, job: &str) -> Vec<u64> {
-        let mut steps: Vec<u64> = files_below(&self.path(format!("runs/{job}/checkpoints")))
-            .iter()
-            .filter(|file| file.ends_with("manifest.json"))
-            .filter_map(|file| {
-                file.ancestors().nth(2)?.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
-            })
-            .collect();
-        steps.sort_unstable();
-        steps.dedup();
-        steps
+        steps_below(&self.path(format!("runs/{job}/checkpoints")))
+    }
+
+    /// The last step that a job has trained, as its metrics have it: no coordinator is asked. With
+    /// `train.log_every=1` that is every step.
+    pub fn trained(&self, job: &str) -> u64 {
+        let metrics = self.path(format!("runs/{job}/metrics.jsonl"));
+        let metrics = fs::read_to_string(metrics).unwrap_or_default();
+        // The last line may be half written.
+        let lines = metrics.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter_map(|line| line["step"].as_u64()).next().unwrap_or(0)
     }
 
     /// The whole state in a job's newest checkpoint.
@@ -117,7 +119,7 @@ impl Place {
 }
 
 /// Sorted; none when there is no such directory.
-fn files_below(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -128,4 +130,18 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
+}
+
+/// Steps of the committed checkpoints in a directory, in order.
+pub(crate) fn steps_below(directory: &Path) -> Vec<u64> {
+    let mut steps: Vec<u64> = files_below(directory)
+        .iter()
+        .filter(|file| file.ends_with("manifest.json"))
+        .filter_map(|file| {
+            file.ancestors().nth(2)?.file_name()?.to_str()?.strip_prefix("step-")?.parse().ok()
+        })
+        .collect();
+    steps.sort_unstable();
+    steps.dedup();
+    steps
 }

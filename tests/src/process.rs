@@ -1,8 +1,10 @@
 //! A running program with the processes it started, and what it left when it ended.
 
 use std::{
-    fs,
-    path::PathBuf,
+    fs::{self, File},
+    io,
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
     process::{Child, ExitStatus},
 };
 
@@ -79,6 +81,17 @@ impl Process {
         self.gone(&workers)
     }
 
+    /// `kill -9` of its workers, which it must replace.
+    pub fn kill_workers(&self) {
+        self.workers().into_iter().for_each(|worker| self.signal(worker, Signal::KILL));
+    }
+
+    /// A directory as this program sees it, who may have disks of its own.
+    pub fn hold(&self, directory: &Path) -> io::Result<Held> {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        File::open(root.join(directory.strip_prefix("/").unwrap_or(directory))).map(Held)
+    }
+
     fn gone(mut self, workers: &[u32]) -> Ended {
         let status = self.child.wait().expect("a child of this process");
         until("workers are to be gone with their coordinator", || {
@@ -132,6 +145,17 @@ fn status_of(pid: u32) -> String {
 fn is_gone(pid: u32) -> bool {
     let status = status_of(pid);
     status.is_empty() || status.contains("State:\tZ") || status.contains("State:\tX")
+}
+
+/// A directory of a program's: it stays when the program has ended, a disk of its own too.
+#[derive(Debug)]
+pub struct Held(File);
+
+impl Held {
+    /// A path in it, for this program and those it starts.
+    pub fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())).join(name)
+    }
 }
 
 /// What a program left.

@@ -9,7 +9,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::process::{Ended, Process};
+use crate::{
+    disk::in_namespace,
+    process::{Ended, Process},
+};
 
 /// What the programs take from their environment: nothing of it is meant for those that tests start.
 const OURS: [&str; 8] = [
@@ -68,12 +71,21 @@ impl Program {
     }
 
     /// In a network namespace of its own.
-    pub fn in_network(mut self, namespace: &str) -> Program {
+    pub fn in_network(self, namespace: &str) -> Program {
         let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", namespace])
-            .arg(self.command.get_program())
-            .args(self.command.get_args());
+        command.args(["netns", "exec", namespace]);
+        self.run_by(command)
+    }
+
+    /// With a disk of so many kilobytes in a directory, which only it and its children see: others reach it by
+    /// [`Process::hold`].
+    pub fn with_disk(self, directory: &Path, kilobytes: u32) -> Program {
+        self.run_by(in_namespace(directory, kilobytes))
+    }
+
+    /// As a command that ends with the words of another one.
+    fn run_by(mut self, mut command: Command) -> Program {
+        command.arg(self.command.get_program()).args(self.command.get_args());
         if let Some(directory) = self.command.get_current_dir() {
             command.current_dir(directory);
         }

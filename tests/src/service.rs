@@ -250,11 +250,7 @@ impl Service {
     /// The last step that a job has trained, as its metrics have it: no coordinator is asked. With
     /// `train.log_every=1` that is every step.
     pub fn trained(&self, job: &str) -> u64 {
-        let metrics = self.place.path(format!("runs/{job}/metrics.jsonl"));
-        let metrics = std::fs::read_to_string(metrics).unwrap_or_default();
-        // The last line may be half written.
-        let lines = metrics.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter_map(|line| line["step"].as_u64()).next().unwrap_or(0)
+        self.place.trained(job)
     }
 
     /// Waits until a job has trained so many steps.

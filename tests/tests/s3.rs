@@ -5,64 +5,27 @@
 use std::path::{Path, PathBuf};
 
 use arrow::array::{ArrayRef, Int64Array};
-use tokio::runtime::Runtime;
-use twinspire_test_s3::{Fault, S3Server};
-use twinspire_tests::{Place, Program, gzip, one_at_a_time, parquet, texts};
+use twinspire_test_s3::Fault;
+use twinspire_tests::{Cloud, Place, gzip, one_at_a_time, parquet, texts};
 
-/// A place whose commands reach a server with a bucket `team`, and in it the generated log.
-struct Cloud {
-    place: Place,
-    server: S3Server,
-    _runtime: Runtime,
+/// With the generated log in the bucket.
+fn with_log() -> Cloud {
+    let cloud = Cloud::empty(Place::with_log(300, 200, 12_000));
+    std::fs::create_dir_all(cloud.bucket("logs")).expect("a directory");
+    for file in cloud.place.files("log") {
+        let name = file.file_name().expect("a file");
+        std::fs::copy(&file, cloud.bucket("logs").join(name)).expect("a copy");
+    }
+    cloud
 }
 
-impl Cloud {
-    /// With an empty bucket.
-    fn empty(place: Place) -> Cloud {
-        let runtime = Runtime::new().expect("a runtime");
-        let server = runtime.block_on(S3Server::start(&["team"])).expect("a server");
-        Cloud { place, server, _runtime: runtime }
-    }
-
-    fn new() -> Cloud {
-        let cloud = Cloud::empty(Place::with_log(300, 200, 12_000));
-        std::fs::create_dir_all(cloud.bucket("logs")).expect("a directory");
-        for file in cloud.place.files("log") {
-            let name = file.file_name().expect("a file");
-            std::fs::copy(&file, cloud.bucket("logs").join(name)).expect("a copy");
-        }
-        cloud
-    }
-
-    /// With the logs of [`write_logs`] in the bucket, and a job on the Parquet one of them.
-    fn with_small_logs() -> Cloud {
-        let cloud = Cloud::empty(Place::new());
-        write_logs(&cloud.bucket(""));
-        let job = "name: cloud\nruns: s3://team/runs\nlog: {uri: s3://team/logs/*.parquet}\n";
-        cloud.place.write("job.yaml", job);
-        cloud
-    }
-
-    fn coordinator(&self, arguments: &[&str]) -> Program {
-        self.place.coordinator(arguments).environment(&self.server.environment())
-    }
-
-    /// Where an object lies as a file.
-    fn bucket(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.server.bucket_path("team").join(name)
-    }
-
-    fn manifests(&self, name: &str) -> usize {
-        let mut count = 0;
-        let mut directories = vec![self.bucket(name)];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-                count += usize::from(entry.file_name() == "manifest.json");
-                directories.push(entry.path());
-            }
-        }
-        count
-    }
+/// With the logs of [`write_logs`] in the bucket, and a job on the Parquet one of them.
+fn with_small_logs() -> Cloud {
+    let cloud = Cloud::empty(Place::new());
+    write_logs(&cloud.bucket(""));
+    let job = "name: cloud\nruns: s3://team/runs\nlog: {uri: s3://team/logs/*.parquet}\n";
+    cloud.place.write("job.yaml", job);
+    cloud
 }
 
 const EVERYTHING: [&str; 8] = [
@@ -83,7 +46,7 @@ fn everything<'a>(verb: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn a_job_lives_in_a_bucket_and_resumes_from_it() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::new();
+    let cloud = with_log();
     let mut running = cloud.coordinator(&everything("local", &["--workers", "2"])).start();
     running.wait_until("two checkpoints", || cloud.manifests("runs/features/checkpoints") >= 2);
     running.kill_all();
@@ -119,7 +82,7 @@ fn a_job_lives_in_a_bucket_and_resumes_from_it() {
 #[test]
 fn checkpoints_and_export_alone_can_be_in_a_bucket() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::new();
+    let cloud = with_log();
     let places = ["--set", "checkpoint.uri=s3://team/checkpoints", "--set", "export.uri=s3://team/export"];
     let command = [&["local", "ids.yaml", "--set", "train.steps=20"][..], &places].concat();
     cloud.coordinator(&command).run().expect_exit(0);
@@ -132,7 +95,7 @@ fn checkpoints_and_export_alone_can_be_in_a_bucket() {
 #[test]
 fn storage_that_ignores_conditions_is_warned_of() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::new();
+    let cloud = with_log();
     let places = ["local", "ids.yaml", "--set", "train.steps=5"];
     let warning = "does not honour conditional writes";
     let told = |name: &str| {
@@ -149,7 +112,7 @@ fn storage_that_ignores_conditions_is_warned_of() {
 #[test]
 fn what_another_job_keeps_in_the_same_place_survives_a_fresh_start() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::new();
+    let cloud = with_log();
     let run = |name: &str, steps: &str, fresh: bool| {
         let set = [format!("name={name}"), format!("train.steps={steps}")];
         let mut command = vec!["local", "ids.yaml", "--set", "checkpoint.uri=s3://team/shared"];
@@ -172,7 +135,7 @@ fn what_another_job_keeps_in_the_same_place_survives_a_fresh_start() {
 #[test]
 fn a_bucket_that_refuses_or_is_not_there_is_named_in_the_error() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::new();
+    let cloud = with_log();
     let elsewhere = ["--set", "runs=s3://nobody/runs"];
     let ended = cloud.coordinator(&everything("local", &elsewhere)).run().expect_exit(2);
     assert!(ended.stderr.contains("TW3004") && ended.stderr.contains("nobody"), "{}", ended.stderr);
@@ -209,7 +172,7 @@ fn write_logs(directory: &Path) {
 #[test]
 fn a_log_in_a_bucket_is_prepared_once_into_a_dataset_in_the_bucket() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::with_small_logs();
+    let cloud = with_small_logs();
     let prepare = ["prepare", "job.yaml", "-o", "json"];
     let ended = cloud.coordinator(&prepare).run().expect_exit(0);
     let made = ended.json();
@@ -237,7 +200,7 @@ fn a_log_in_a_bucket_is_prepared_once_into_a_dataset_in_the_bucket() {
 #[test]
 fn a_prepare_killed_before_its_manifest_leaves_no_dataset_in_the_bucket() {
     let _alone = one_at_a_time();
-    let cloud = Cloud::with_small_logs();
+    let cloud = with_small_logs();
     // Where a dataset is made before it is sent.
     let temporary = cloud.place.path("tmp");
     std::fs::create_dir(&temporary).expect("a directory");

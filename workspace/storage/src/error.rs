@@ -18,6 +18,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("TW3008", "the disk or the bucket's quota is full"),
     ("TW3009", "the storage server could not be reached, or kept failing"),
     ("TW3010", "another storage failure"),
+    ("TW3011", "the S3 credentials have expired"),
 ];
 
 /// What was being done.
@@ -79,6 +80,12 @@ pub enum StorageError {
     CredentialsRefused { uri: String, operation: Operation, reason: String },
 
     #[error(
+        "cannot {operation} {uri}: the credentials have expired ({reason}); a role's are renewed by themselves, \
+         those in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN by you, with a new start"
+    )]
+    CredentialsExpired { uri: String, operation: Operation, reason: String },
+
+    #[error(
         "cannot {operation} {uri}: permission denied ({reason}); grant this user {operation} access, \
          or choose another place"
     )]
@@ -111,6 +118,7 @@ impl StorageError {
             StorageError::Full { .. } => "TW3008",
             StorageError::Unreachable { .. } => "TW3009",
             StorageError::Failed { .. } => "TW3010",
+            StorageError::CredentialsExpired { .. } => "TW3011",
         }
     }
 
@@ -123,7 +131,10 @@ impl StorageError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            StorageError::Full { .. } | StorageError::Unreachable { .. } | StorageError::Failed { .. }
+            StorageError::CredentialsExpired { .. }
+                | StorageError::Full { .. }
+                | StorageError::Unreachable { .. }
+                | StorageError::Failed { .. }
         )
     }
 
@@ -172,11 +183,12 @@ impl StorageError {
             "InvalidAccessKeyId",
             "SignatureDoesNotMatch",
             "NotSignedUp",
-            "ExpiredToken",
             "InvalidToken",
             "RequestTimeTooSkewed",
         ]) {
             StorageError::CredentialsRefused { uri, operation, reason }
+        } else if has(&["ExpiredToken", "TokenRefreshRequired"]) {
+            StorageError::CredentialsExpired { uri, operation, reason }
         } else if has(&["QuotaExceeded", "StorageFull", "InsufficientStorage", "507 Insufficient"]) {
             StorageError::Full { uri, operation, reason }
         } else if let object_store::Error::NotFound { .. } = error {
@@ -185,7 +197,9 @@ impl StorageError {
             StorageError::PermissionDenied { uri, operation, reason }
         } else if let object_store::Error::Unauthenticated { .. } = error {
             StorageError::CredentialsRefused { uri, operation, reason }
-        } else if is_network(error) || has(&["status code: 5"]) {
+        } else if is_network(error) {
+            StorageError::Unreachable { uri, operation, reason: first_cause(error) }
+        } else if has(&["status code: 5", "status code: 429", "SlowDown"]) {
             StorageError::Unreachable { uri, operation, reason }
         } else {
             StorageError::Failed { uri, operation, reason }
@@ -200,16 +214,19 @@ fn is_network(error: &object_store::Error) -> bool {
     })
 }
 
-/// The first error of type `E` in the chain of sources.
+/// An error and what it came of, outermost first.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// The first error of type `E` among them.
 fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// What all else came of, without those that only passed it on: `Connection refused (os error 111)`.
+fn first_cause(error: &object_store::Error) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// What an S3 answer says, without its XML: `SlowDown: Please reduce your request rate`.

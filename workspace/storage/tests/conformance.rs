@@ -178,12 +178,22 @@ async fn s3_failures_are_told_apart() {
     let error = failure(&server, "s3://bucket/p", &[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]).await;
     assert_eq!(error.code(), "TW3009", "{error}");
 
-    for (fault, code) in
-        [(Fault::SlowDown, "TW3009"), (Fault::AccessDenied, "TW3007"), (Fault::Full, "TW3008")]
-    {
+    for (fault, code, reason) in [
+        (Fault::SlowDown, "TW3009", "SlowDown"),
+        (Fault::TooManyRequests, "TW3009", "TooManyRequests"),
+        (Fault::InternalError, "TW3009", "InternalError"),
+        (Fault::Silent, "TW3009", "timed out"),
+        (Fault::CutOff, "TW3009", "out of reach"),
+        (Fault::AnswerLost, "TW3009", "out of reach"),
+        (Fault::Refused, "TW3009", "Connection refused"),
+        (Fault::AccessDenied, "TW3007", "AccessDenied"),
+        (Fault::Full, "TW3008", "StorageFull"),
+        (Fault::ExpiredToken, "TW3011", "ExpiredToken"),
+    ] {
         server.set_fault(fault);
-        let error = failure(&server, "s3://bucket/p", &[]).await;
+        let error = failure(&server, "s3://bucket/p", &[("AWS_TIMEOUT", "1s")]).await;
         assert_eq!(error.code(), code, "{fault:?}: {error}");
+        assert!(error.to_string().contains(reason), "{fault:?}: `{reason}` is not in: {error}");
         assert_eq!(error.is_transient(), code != "TW3007");
         assert_eq!(error.is_user_mistake(), code == "TW3007");
     }
@@ -224,6 +234,36 @@ async fn a_server_that_recovers_is_waited_for() {
     server.set_fault(Fault::None);
     writing.await.unwrap().unwrap();
     assert_eq!(&location.get("x").await.unwrap()[..], [7]);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cut_off_is_not_there_and_can_be_repeated() {
+    let server = S3Server::start(&["bucket"]).await.unwrap();
+    let mut variables = server.environment();
+    variables.push(("AWS_MAX_ATTEMPTS".into(), "2".into()));
+    let location = Location::parse_with("s3://bucket/p", &variables).unwrap();
+    let (small, large) = (vec![1u8; 1 << 10], vec![2u8; 33 << 20]);
+    for (name, content) in [("small", small), ("large", large)] {
+        server.set_fault(Fault::CutOff);
+        let error = location.put(name, content.clone()).await.unwrap_err();
+        assert!(error.code() == "TW3009" && error.is_transient(), "{error}");
+        assert!(!location.exists(name).await.unwrap());
+        server.set_fault(Fault::None);
+        location.put(name, content.clone()).await.unwrap();
+        assert!(location.get(name).await.unwrap() == content);
+    }
+}
+
+#[tokio::test]
+async fn a_name_whose_creation_was_not_answered_is_found_taken() {
+    let server = S3Server::start(&["bucket"]).await.unwrap();
+    let location = Location::parse_with("s3://bucket/p", &server.environment()).unwrap();
+    server.set_fault(Fault::AnswerLost);
+    // Whether it was created cannot be known: it is not tried again behind the caller's back.
+    assert!(location.put_if_absent("once", vec![1u8]).await.unwrap_err().is_transient());
+    server.set_fault(Fault::None);
+    assert_eq!(location.put_if_absent("once", vec![2u8]).await.unwrap(), Put::AlreadyThere);
+    assert_eq!(&location.get("once").await.unwrap()[..], [1]);
 }
 
 #[tokio::test]

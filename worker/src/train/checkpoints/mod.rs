@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Training waits for the copy only, and a little for the part before, should that still be under
-//! way. When a checkpoint cannot be written, or the coordinator is away and cannot have it
+//! way: once, and not when storage has refused it already. When a checkpoint cannot be written, or the coordinator is away and cannot have it
 //! committed, training goes on, loudly; only the last one of a task must succeed, and for the
 //! coordinator it waits as long as that is away.
 
@@ -16,7 +16,10 @@ mod part;
 mod pending;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -61,6 +64,8 @@ pub(super) struct Checkpoints {
 
 struct InFlight {
     step: u64,
+    /// Storage has refused it, or training has waited for it in vain.
+    late: Arc<AtomicBool>,
     writing: AbortOnDropHandle<Result<(), Unwritten>>,
 }
 
@@ -165,6 +170,7 @@ impl Checkpoints {
             let name = audit::witness_name(self.generation, step);
             records.push(Records { name, bytes: audit::encode_witnesses(&witnesses).into() });
         }
+        let late = Arc::new(AtomicBool::new(false));
         let writing = Writing {
             run: self.run.clone(),
             store: self.store.clone(),
@@ -175,9 +181,10 @@ impl Checkpoints {
             world,
             records,
             slices,
+            late: Arc::clone(&late),
         };
         let writing = AbortOnDropHandle::new(task.runtime.spawn(writing.run()));
-        self.in_flight = Some(InFlight { step, writing });
+        self.in_flight = Some(InFlight { step, late, writing });
         self.begun = Some(step);
         Ok(())
     }
@@ -188,7 +195,10 @@ impl Checkpoints {
         let ended = task.block_on(async {
             match within {
                 None => Some((&mut in_flight.writing).await),
-                Some(within) => tokio::time::timeout(within, &mut in_flight.writing).await.ok(),
+                Some(within) => {
+                    let within = if in_flight.late.load(Relaxed) { Duration::ZERO } else { within };
+                    tokio::time::timeout(within, &mut in_flight.writing).await.ok()
+                }
             }
         })?;
         match ended {
@@ -200,6 +210,7 @@ impl Checkpoints {
             Some(Err(broken)) => Err(TaskError::panic(broken.to_string())),
             None => {
                 let step = in_flight.step;
+                in_flight.late.store(true, Relaxed);
                 self.in_flight = Some(in_flight);
                 Ok(Settled::UnderWay(step))
             }

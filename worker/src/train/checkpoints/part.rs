@@ -1,5 +1,10 @@
 //! One rank's part of a checkpoint on its way to storage.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
 use bytes::Bytes;
 use twinspire_checkpoint::{
     CheckpointError, CheckpointStore, Generation, PartInfo, Patience, Step, TensorSlice,
@@ -31,6 +36,8 @@ pub(super) struct Writing {
     pub(super) world: usize,
     pub(super) records: Vec<Records>,
     pub(super) slices: Vec<TensorSlice>,
+    /// Set when it takes longer than writing does.
+    pub(super) late: Arc<AtomicBool>,
 }
 
 impl Writing {
@@ -54,6 +61,7 @@ impl Writing {
     async fn write(&self) -> Result<PartInfo, CheckpointError> {
         let patience = Patience::default();
         let delayed = |why: &StorageError| {
+            self.late.store(true, Relaxed);
             let message = why.to_string();
             self.link.say(Body::CheckpointDelayed(CheckpointDelayed { step: self.step, message }));
         };

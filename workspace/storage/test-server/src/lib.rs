@@ -10,21 +10,25 @@
 //!   checks first and writes later;
 //! - [`S3Server::set_fault`] makes it answer like a server in trouble.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::{Service, service_fn};
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpError};
-use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 /// The access key the server knows.
@@ -34,25 +38,43 @@ pub const SECRET_KEY: &str = "test-secret-key";
 
 /// What is wrong with the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Fault {
     /// Nothing.
-    None = 0,
+    None,
     /// Every request is answered 503 SlowDown.
-    SlowDown = 1,
+    SlowDown,
     /// Every request is answered 403 AccessDenied.
-    AccessDenied = 2,
+    AccessDenied,
     /// Every write is answered 507, as a server whose disk is full does.
-    Full = 3,
+    Full,
     /// Every write of a `manifest.json` is answered 503: all is sent, but nothing is committed.
-    NoManifest = 4,
+    NoManifest,
     /// Conditional writes are written, whatever their condition; some servers are like that.
-    NoConditions = 5,
+    NoConditions,
+    /// Every write is answered 429 TooManyRequests.
+    TooManyRequests,
+    /// Every write is answered 500 InternalError.
+    InternalError,
+    /// Every write is answered 403 ExpiredToken, as when somebody's credentials have run out.
+    ExpiredToken,
+    /// Every write is taken and never answered.
+    Silent,
+    /// Every write is answered [`SLOWNESS`] late.
+    Slow,
+    /// The connection of every write that has a body is closed when half of that is there.
+    CutOff,
+    /// Every write is done, and its connection closed before the answer.
+    AnswerLost,
+    /// Nobody listens: connections are refused.
+    Refused,
 }
+
+/// How late a slow server is.
+pub const SLOWNESS: Duration = Duration::from_millis(700);
 
 struct Shared {
     root: PathBuf,
-    fault: AtomicU8,
+    fault: watch::Sender<Fault>,
     requests: AtomicU64,
     conditional: Mutex<()>,
 }
@@ -78,15 +100,16 @@ impl S3Server {
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let service = service.build();
 
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?;
+        let port = Port::reserve()?;
+        let address = port.address;
+        let listener = port.listen()?;
         let shared = Arc::new(Shared {
             root: root.path().to_owned(),
-            fault: AtomicU8::new(Fault::None as u8),
+            fault: watch::Sender::new(Fault::None),
             requests: AtomicU64::new(0),
             conditional: Mutex::new(()),
         });
-        let accepting = tokio::spawn(accept(listener, service, Arc::clone(&shared)));
+        let accepting = tokio::spawn(serve(port, listener, service, Arc::clone(&shared)));
         Ok(S3Server { address, root, shared, accepting })
     }
 
@@ -115,7 +138,7 @@ impl S3Server {
 
     /// From now on the server has this fault.
     pub fn set_fault(&self, fault: Fault) {
-        self.shared.fault.store(fault as u8, Ordering::SeqCst);
+        self.shared.fault.send_replace(fault);
     }
 
     /// Requests seen so far.
@@ -130,9 +153,53 @@ impl Drop for S3Server {
     }
 }
 
-async fn accept(listener: TcpListener, service: S3Service, shared: Arc<Shared>) {
+/// A port of this machine that is ours, whether we listen or not.
+struct Port {
+    address: SocketAddr,
+    _holder: TcpSocket,
+}
+
+impl Port {
+    fn reserve() -> io::Result<Port> {
+        let holder = bound(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        Ok(Port { address: holder.local_addr()?, _holder: holder })
+    }
+
+    fn listen(&self) -> io::Result<TcpListener> {
+        bound(self.address)?.listen(1024)
+    }
+}
+
+/// Several sockets may have an address like this, of which one listens.
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Listens, but for the time that connections are to be refused.
+async fn serve(port: Port, mut listener: TcpListener, service: S3Service, shared: Arc<Shared>) {
+    let mut fault = shared.fault.subscribe();
+    loop {
+        tokio::select! {
+            _ = fault.wait_for(|fault| *fault == Fault::Refused) => {}
+            () = accept(&listener, &service, &shared) => return,
+        }
+        drop(listener);
+        if fault.wait_for(|fault| *fault != Fault::Refused).await.is_err() {
+            return;
+        }
+        match port.listen() {
+            Ok(again) => listener = again,
+            Err(_) => return,
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, service: &S3Service, shared: &Arc<Shared>) {
     while let Ok((socket, _)) = listener.accept().await {
-        let (service, shared) = (service.clone(), Arc::clone(&shared));
+        let (service, shared) = (service.clone(), Arc::clone(shared));
         tokio::spawn(async move {
             let answer = service_fn(move |request| answer(service.clone(), Arc::clone(&shared), request));
             // A client that hangs up is its own affair.
@@ -141,41 +208,75 @@ async fn accept(listener: TcpListener, service: S3Service, shared: Arc<Shared>) 
     }
 }
 
+/// What the fault leaves of an answer. An error closes the connection without one.
 async fn answer(
     service: S3Service,
     shared: Arc<Shared>,
-    request: Request<hyper::body::Incoming>,
-) -> Result<Response<Body>, HttpError> {
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Box<dyn Error + Send + Sync>> {
     shared.requests.fetch_add(1, Ordering::SeqCst);
-    let fault = shared.fault.load(Ordering::SeqCst);
-    let writes = request.method() != hyper::Method::GET && request.method() != hyper::Method::HEAD;
-    let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let fault = *shared.fault.borrow();
+    let writes = request.method() != Method::GET && request.method() != Method::HEAD;
     let refusal = match fault {
-        f if f == Fault::SlowDown as u8 => Some((503, "SlowDown")),
-        f if f == Fault::AccessDenied as u8 => Some((403, "AccessDenied")),
-        f if f == Fault::Full as u8 && writes => Some((507, "XMinioStorageFull")),
-        f if f == Fault::NoManifest as u8 && writes && request.uri().path().ends_with("/manifest.json") => {
+        Fault::SlowDown => Some((503, "SlowDown")),
+        Fault::AccessDenied => Some((403, "AccessDenied")),
+        Fault::Full if writes => Some((507, "XMinioStorageFull")),
+        Fault::NoManifest if writes && request.uri().path().ends_with("/manifest.json") => {
             Some((503, "SlowDown"))
         }
-        _ if !shared.root.join(bucket).is_dir() => Some((404, "NoSuchBucket")),
+        Fault::TooManyRequests if writes => Some((429, "TooManyRequests")),
+        Fault::InternalError if writes => Some((500, "InternalError")),
+        Fault::ExpiredToken if writes => Some((403, "ExpiredToken")),
+        Fault::Silent if writes => std::future::pending().await,
+        Fault::Slow if writes => {
+            tokio::time::sleep(SLOWNESS).await;
+            None
+        }
+        Fault::CutOff if writes && !request.body().is_end_stream() => {
+            return Err(half_of(request.into_body()).await);
+        }
+        Fault::Refused => return Err("nobody is here".into()),
         _ => None,
     };
+    let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let refusal = refusal.or((!shared.root.join(bucket).is_dir()).then_some((404, "NoSuchBucket")));
     if let Some((status, code)) = refusal {
         let body =
             format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{code}</Message></Error>");
-        let mut response = Response::new(Body::from(body));
-        if let Ok(status) = status.try_into() {
-            *response.status_mut() = status;
-        }
-        return Ok(response);
+        return Ok(Response::builder().status(status).body(Body::from(body))?);
     }
+    let answer = obey(&service, &shared, fault, request).await?;
+    if fault == Fault::AnswerLost && writes {
+        return Err("the answer is lost".into());
+    }
+    Ok(answer)
+}
+
+/// Takes half of a body, and says what became of it.
+async fn half_of(mut body: Incoming) -> Box<dyn Error + Send + Sync> {
+    let mut left = body.size_hint().lower() / 2;
+    while let Some(Ok(frame)) = body.frame().await
+        && left > 0
+    {
+        left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+    }
+    "half of it is lost".into()
+}
+
+/// Does what is asked.
+async fn obey(
+    service: &S3Service,
+    shared: &Shared,
+    fault: Fault,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, HttpError> {
     if request.headers().contains_key("if-none-match") {
         let _one_at_a_time = shared.conditional.lock().await;
-        if fault == Fault::NoConditions as u8 {
+        if fault == Fault::NoConditions {
             // The header is signed, so it stays; there is nothing it could hold against.
             let _ = std::fs::remove_file(shared.root.join(request.uri().path().trim_start_matches('/')));
         }
-        return Service::call(&service, request).await;
+        return Service::call(service, request).await;
     }
-    Service::call(&service, request).await
+    Service::call(service, request).await
 }
