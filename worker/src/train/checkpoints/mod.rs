@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Training waits for the copy only, and a little for the part before, should that still be under
-//! way: once, and not when storage has refused it already. When a checkpoint cannot be written, or the coordinator is away and cannot have it
-//! committed, training goes on, loudly; only the last one of a task must succeed, and for the
-//! coordinator it waits as long as that is away.
+//! way: once, and not when storage has refused it already. When a checkpoint cannot be written, or
+//! the coordinator is away and cannot have it committed, training goes on, loudly; only the last one
+//! of a task must succeed, and for the coordinator it waits as long as that is away.
 
 mod commit;
 mod part;
