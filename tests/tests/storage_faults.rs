@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
+use serde_json::Value;
 use twinspire_test_s3::Fault;
 use twinspire_tests::{Cloud, Ended, Place, Process, no_small_disks, one_at_a_time, until};
 
@@ -25,6 +31,9 @@ const AGAIN: &str = "checkpoints are written again";
 
 /// Steps that are trained while a fault lasts.
 const MEANWHILE: u64 = 15;
+
+/// How long a disk is full.
+const WHILE: Duration = Duration::from_secs(4);
 
 /// A table so large that a worker's part of a checkpoint is sent in several parts.
 const LARGE: &str = "towers.item.hash={rows: 200000, dim: 16}";
@@ -215,6 +224,70 @@ fn a_disk_that_is_full_for_a_while_holds_up_nothing_but_checkpoints() {
     assert_nothing_is_lost(150, |verb| {
         place.run(&[&command(verb, "ids.yaml", &fields)[..], &["-o", "json"]].concat())
     });
+}
+
+/// Checkpoints, metrics and the coordinator's own records.
+#[test]
+fn a_full_disk_with_all_of_a_run_on_it_ends_no_training_and_loses_no_line() {
+    let _alone = one_at_a_time();
+    if let Some(why) = no_small_disks() {
+        println!("skipped: {why}");
+        return;
+    }
+    let place = Place::with_log(300, 200, 12_000);
+    let disk = place.path("disk");
+    fs::create_dir(&disk).expect("a directory");
+    let often = ["checkpoint.every=300ms", "checkpoint.every_steps=0", "train.log_every=1"];
+    let fields = [&["name=full", "train.steps=1000000"], &often[..]].concat();
+    let there = [&fields[..], &["runs=disk/runs"]].concat();
+    let program = place.coordinator(&command("local", "ids.yaml", &there));
+    let mut running = program.with_disk(&disk, 40_000).start();
+    let inside = || running.hold(&disk).ok().filter(|held| held.path("runs/full").exists());
+    let held = until("it has a disk of its own", inside);
+    let has_whole = |path: &Path| {
+        let files = place.files(&path.to_string_lossy());
+        files.iter().any(|file| file.ends_with("manifest.json"))
+    };
+    let (run, filler) = (held.path("runs/full"), held.path("filler"));
+    running.wait_until("a checkpoint", || has_whole(&run.join("checkpoints")));
+
+    fill(&filler);
+    let full = now();
+    says(&mut running, "WARNING: ", 0, "a full disk");
+    std::thread::sleep(WHILE);
+    let freed = now();
+    fs::remove_file(&filler).expect("a file");
+    running.wait_until("metrics are written again", || steps(&run).last().is_some_and(|(_, at)| *at > freed));
+    // Its own end has the last checkpoint.
+    running.interrupt();
+    running.wait().expect_exit(130);
+
+    let steps = steps(&run);
+    assert!(
+        steps.iter().zip(1..).all(|((step, _), expected)| *step == expected),
+        "no line is lost or there twice"
+    );
+    // Their times are those of writing: what was trained meanwhile was written at once.
+    let since = |span: f64| steps.iter().filter(|(_, at)| (freed - 1.0..freed + span).contains(at)).count();
+    let quiet = steps.iter().filter(|(_, at)| (full + 1.0..freed).contains(at)).count();
+    assert!(quiet == 0 && since(2.0) as u64 > MEANWHILE, "full at {full}, freed at {freed}: {steps:?}");
+    let last = steps.last().expect("steps").0;
+    let runs = format!("runs={}", held.path("runs").display());
+    let fields = [&fields[..], &[&runs]].concat();
+    assert_nothing_is_lost(last, |verb| {
+        place.run(&[&command(verb, "ids.yaml", &fields)[..], &["-o", "json"]].concat())
+    });
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
+}
+
+/// Steps in a run's metrics, and when they were written.
+fn steps(run: &Path) -> Vec<(u64, f64)> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    records.filter_map(|record| Some((record["step"].as_u64()?, record["time"].as_f64()?))).collect()
 }
 
 /// Writes until there is no room.

@@ -9,7 +9,7 @@
 //! Every write is a compare-and-swap against the version this coordinator knows: one that does not
 //! lead any more finds out by its first write.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use twinspire_control::{Job, JobName, Pool};
@@ -17,9 +17,13 @@ use twinspire_job::JobSpec;
 use twinspire_store::{MetadataStore, Swap, Version};
 
 use super::Happening;
-use crate::ControlError;
+use crate::{ControlError, display::note};
 
 const POOL: &str = "pool";
+
+/// Before a write that failed is tried again: from so long to so long.
+const AGAIN: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// A job as it was left.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,12 +141,49 @@ impl Records {
         }
         // Text, numbers and lists: this cannot fail.
         let bytes = value.map(|value| serde_json::to_vec(value).unwrap_or_default());
-        match store.compare_and_swap(&key, known, bytes).await? {
-            Swap::Done(version) if value.is_some() => self.versions.insert(key, version),
-            Swap::Done(_) => self.versions.remove(&key),
-            Swap::Conflict(_) => return Err(ControlError::Superseded { key }),
+        match swap(store.as_ref(), &key, known, bytes).await? {
+            Some(version) => self.versions.insert(key, version),
+            None => self.versions.remove(&key),
         };
         Ok(())
+    }
+}
+
+/// Writes a value, or removes it, for as long as that takes: the version there is then. A store that is away for a
+/// while, or full, holds up decisions, and no training.
+async fn swap(
+    store: &dyn MetadataStore,
+    key: &str,
+    known: Option<Version>,
+    value: Option<Vec<u8>>,
+) -> Result<Option<Version>, ControlError> {
+    let mut pause = Duration::ZERO;
+    loop {
+        match store.compare_and_swap(key, known, value.clone()).await {
+            Ok(swap) => {
+                if !pause.is_zero() {
+                    note("the metadata store is written again");
+                }
+                return match swap {
+                    Swap::Done(version) => Ok(value.map(|_| version)),
+                    // A try before this one has been done after all.
+                    Swap::Conflict(now)
+                        if !pause.is_zero() && now.as_ref().map(|now| &now.value) == value.as_ref() =>
+                    {
+                        Ok(now.map(|now| now.version))
+                    }
+                    Swap::Conflict(_) => Err(ControlError::Superseded { key: key.to_owned() }),
+                };
+            }
+            Err(why) if why.is_retryable() => {
+                if pause.is_zero() {
+                    note(format_args!("WARNING: {why} [{}]; training goes on", why.code()));
+                }
+                pause = (pause * 2).clamp(AGAIN, LONGEST);
+                tokio::time::sleep(pause).await;
+            }
+            Err(why) => return Err(why.into()),
+        }
     }
 }
 
@@ -155,10 +196,70 @@ fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, ControlError
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use twinspire_control::Generation;
-    use twinspire_store::Embedded;
+    use twinspire_store::{Embedded, Lease, StoreError, Versioned, Watch, Write};
 
     use super::*;
+
+    /// A store that says of the first writes that they failed; every other one of those is done all the same.
+    struct Flaky {
+        store: Embedded,
+        failures: AtomicU32,
+    }
+
+    #[async_trait::async_trait]
+    impl MetadataStore for Flaky {
+        async fn write(&self, write: Write<'_>) -> Result<Swap, StoreError> {
+            let left = self.failures.load(Ordering::Relaxed);
+            if left == 0 {
+                return self.store.write(write).await;
+            }
+            self.failures.store(left - 1, Ordering::Relaxed);
+            if left % 2 == 0 {
+                self.store.write(write).await?;
+            }
+            Err(StoreError::Unavailable { place: "flaky".into(), reason: "a fault".into() })
+        }
+
+        async fn get(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
+            self.store.get(key).await
+        }
+
+        async fn range(&self, prefix: &str) -> Result<Vec<(String, Versioned)>, StoreError> {
+            self.store.range(prefix).await
+        }
+
+        async fn watch(&self, prefix: &str) -> Result<Watch, StoreError> {
+            self.store.watch(prefix).await
+        }
+
+        async fn lease(&self, ttl: Duration) -> Result<Lease, StoreError> {
+            self.store.lease(ttl).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_in_trouble_is_tried_until_it_has_everything_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Embedded::open(&dir.path().join("state.redb")).await.unwrap();
+        let flaky = Arc::new(Flaky { store: store.clone(), failures: AtomicU32::new(0) });
+        let mut records = Records::over(flaky.clone());
+        for generation in 1..=3 {
+            flaky.failures.store(generation, Ordering::Relaxed);
+            let pool = Pool { generation: Generation(generation.into()), ..Pool::default() };
+            records.put_pool(&pool).await.unwrap();
+            assert_eq!(Records::over(Arc::new(store.clone())).pool().await.unwrap(), pool);
+        }
+        // Others are not written over.
+        let mut other = Records::over(Arc::new(store.clone()));
+        other.read().await.unwrap();
+        other.put_pool(&Pool::default()).await.unwrap();
+        flaky.failures.store(1, Ordering::Relaxed);
+        let refused = records.put_pool(&Pool { submitted: 9, ..Pool::default() }).await.unwrap_err();
+        assert!(matches!(refused, ControlError::Superseded { .. }), "{refused}");
+    }
 
     #[tokio::test]
     async fn who_comes_later_goes_on_from_the_records() {

@@ -93,7 +93,7 @@ fn train(task: &Task, kept: &mut Kept, begun: Instant) -> Result<Trained, TaskEr
     }
     let mut training = Training {
         due: Due::new(&task.spec, steps_per_epoch, loaded.total_steps),
-        metrics: Metrics::open(task, steps_per_epoch, first, standing.spent)?,
+        metrics: Metrics::new(task, steps_per_epoch, first, standing.spent),
         checkpoints: Checkpoints::start(task, loaded)?,
         task,
         loaded,
@@ -154,7 +154,7 @@ impl Training<'_> {
             pace.step(took.saturating_sub(waited + met));
             ledger.step(&report, self.task.generation);
             self.checkpoints.trained(&batches);
-            self.metrics.step(&report, &standing.spent)?;
+            self.metrics.step(&report, &standing.spent);
             let control = Control::from_word(report.control);
 
             let evaluating = Instant::now();
@@ -200,7 +200,7 @@ impl Training<'_> {
             None => standing.measured(step, values.clone()),
         };
         self.tell(step, best, by, &evaluation);
-        self.metrics.validated(step, &values)?;
+        self.metrics.validated(step, &values);
         Ok(best)
     }
 

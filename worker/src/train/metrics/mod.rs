@@ -1,14 +1,17 @@
 //! What training tells about itself: progress to the coordinator, metrics to files. By rank 0;
 //! losses and row counts are the global ones, reduced with the step.
 
+mod files;
+
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use twinspire_proto::v1::{Progress, TrainingProgress};
-use twinspire_report::{EvaluationRecord, EventFile, MetricsFile, Record, TrainRecord};
+use twinspire_report::{EvaluationRecord, Record, TrainRecord};
 use twinspire_towers::StepReport;
 
+use self::files::{Entry, Files};
 use super::spent::Spent;
-use crate::task::{Reporter, Task, TaskError};
+use crate::task::{Reporter, Task};
 
 /// Steps added up since some moment.
 #[derive(Clone, Copy, Debug)]
@@ -58,46 +61,27 @@ pub(super) struct Metrics {
     reported: Window,
 }
 
-struct Files {
-    lines: MetricsFile,
-    events: EventFile,
-}
-
 impl Metrics {
     /// Goes on after `step`: what an earlier run wrote of later steps is dropped. `spent` was until now.
-    pub(super) fn open(
-        task: &Task,
-        steps_per_epoch: u64,
-        step: u64,
-        spent: Spent,
-    ) -> Result<Metrics, TaskError> {
-        let files = if task.is_first() {
-            let directory = Path::new(&task.places.local);
-            Some(Files {
-                lines: MetricsFile::open(&directory.join("metrics.jsonl"), step)?,
-                events: EventFile::create(&directory.join("tensorboard"), step)?,
-            })
-        } else {
-            None
-        };
-        Ok(Metrics {
-            files,
+    pub(super) fn new(task: &Task, steps_per_epoch: u64, step: u64, spent: Spent) -> Metrics {
+        Metrics {
+            files: task.is_first().then(|| Files::new(Path::new(&task.places.local), step)),
             reporter: Reporter::new(&task.link),
             steps_per_epoch,
             log_every: task.spec.train.log_every.max(1),
             logged: Window::new(spent),
             reported: Window::new(spent),
-        })
+        }
     }
 
     /// A step was committed; `spent` is what all steps took.
-    pub(super) fn step(&mut self, report: &StepReport, spent: &Spent) -> Result<(), TaskError> {
-        let Some(files) = &mut self.files else { return Ok(()) };
+    pub(super) fn step(&mut self, report: &StepReport, spent: &Spent) {
+        let Some(files) = &mut self.files else { return };
         self.logged.add(report, spent);
         self.reported.add(report, spent);
         if report.step.is_multiple_of(self.log_every) {
             let window = std::mem::replace(&mut self.logged, Window::new(*spent));
-            files.train(report, self.steps_per_epoch, &window)?;
+            files.add(trained(report, self.steps_per_epoch, &window));
         }
         if self.reporter.is_due() {
             let window = std::mem::replace(&mut self.reported, Window::new(*spent));
@@ -117,50 +101,45 @@ impl Metrics {
                 ..Progress::default()
             });
         }
-        Ok(())
     }
 
     /// The validation rows were measured after a step. The time it took is nobody's throughput.
-    pub(super) fn validated(&mut self, step: u64, values: &BTreeMap<String, f64>) -> Result<(), TaskError> {
+    pub(super) fn validated(&mut self, step: u64, values: &BTreeMap<String, f64>) {
         self.logged = Window::new(self.logged.spent);
         self.reported = Window::new(self.reported.spent);
-        let Some(files) = &mut self.files else { return Ok(()) };
+        let Some(files) = &mut self.files else { return };
         let plain = |name: &String| name.strip_prefix("validation.").unwrap_or(name).to_owned();
-        files.lines.append(&Record::Evaluation(EvaluationRecord {
+        let record = Record::Evaluation(EvaluationRecord {
             step,
             epoch: epochs_done(step, self.steps_per_epoch),
             split: "validation".into(),
             metrics: values.iter().map(|(name, value)| (plain(name), *value)).collect(),
-        }))?;
-        let tags: Vec<(String, f64)> =
-            values.iter().map(|(name, value)| (format!("validation/{}", plain(name)), *value)).collect();
-        Ok(files.events.scalars(step, tags.iter().map(|(tag, value)| (tag.as_str(), *value)))?)
+        });
+        let scalars = values.iter().map(|(name, value)| (format!("validation/{}", plain(name)), *value));
+        files.add(Entry { step, record: Some(record), scalars: scalars.collect() });
     }
 }
 
-impl Files {
-    fn train(&mut self, report: &StepReport, steps_per_epoch: u64, window: &Window) -> Result<(), TaskError> {
-        let values = [
-            ("loss", window.mean_loss()),
-            ("lr", report.learning_rate),
-            ("rows_per_s", window.rows_per_second()),
-            ("gradient_norm", report.gradient_norm),
-            ("scale", report.scale),
-            ("waiting_for_data", window.share(|spent| spent.data)),
-            ("communicating", window.share(|spent| spent.communication)),
-        ];
-        let more = values[3..].iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
-        self.lines.append(&Record::Train(TrainRecord {
-            step: report.step,
-            epoch: epochs_done(report.step, steps_per_epoch),
-            loss: window.mean_loss(),
-            lr: report.learning_rate,
-            rows_per_s: window.rows_per_second(),
-            more,
-        }))?;
-        let tags = values.map(|(name, value)| (format!("train/{name}"), value));
-        Ok(self.events.scalars(report.step, tags.iter().map(|(tag, value)| (tag.as_str(), *value)))?)
-    }
+fn trained(report: &StepReport, steps_per_epoch: u64, window: &Window) -> Entry {
+    let values = [
+        ("loss", window.mean_loss()),
+        ("lr", report.learning_rate),
+        ("rows_per_s", window.rows_per_second()),
+        ("gradient_norm", report.gradient_norm),
+        ("scale", report.scale),
+        ("waiting_for_data", window.share(|spent| spent.data)),
+        ("communicating", window.share(|spent| spent.communication)),
+    ];
+    let record = Record::Train(TrainRecord {
+        step: report.step,
+        epoch: epochs_done(report.step, steps_per_epoch),
+        loss: window.mean_loss(),
+        lr: report.learning_rate,
+        rows_per_s: window.rows_per_second(),
+        more: values[3..].iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+    });
+    let scalars = values.map(|(name, value)| (format!("train/{name}"), value));
+    Entry { step: report.step, record: Some(record), scalars: scalars.into() }
 }
 
 /// Epochs done after a step (counted from 1), the one under way in part.
