@@ -11,6 +11,7 @@ use super::{
     server::ServerArgs,
     show::{self, Format},
 };
+use crate::display::note;
 
 /// Show what happened to a job, in order.
 #[derive(Debug, Args)]
@@ -81,13 +82,22 @@ impl Logs {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
         let mut service = self.server.connect_lasting().await?;
         let Logs { job, follow, worker, tail, output, .. } = self;
-        let request = v1::LogsRequest { name: job, worker, follow, tail };
-        let show = |line: &v1::LogLine| match output {
-            Format::Text => out::line(show::log(line)),
-            Format::Wide => out::line(format_args!("{} {}", line.chunk, show::log(line))),
-            output => show::entry(&json!({ "worker": line.worker, "line": line.line }), output),
+        let request = v1::LogsRequest { name: job.clone(), worker: worker.clone(), follow, tail };
+        let mut is_anything_shown = false;
+        let show = |line: &v1::LogLine| {
+            is_anything_shown = true;
+            match output {
+                Format::Text => out::line(show::log(line)),
+                Format::Wide => out::line(format_args!("{} {}", line.chunk, show::log(line))),
+                output => show::entry(&json!({ "worker": line.worker, "line": line.line }), output),
+            }
         };
         follow::logs(&mut service, request, show).await?;
+        if !is_anything_shown && !worker.is_empty() {
+            note(format_args!(
+                "{job}: nothing is logged of a worker {worker:?}; without --worker, each line begins with whose it is"
+            ));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -12,7 +12,7 @@ use twinspire_proto::v1;
 use twinspire_report::EvaluationReport;
 
 use super::{CliError, out, spent};
-use crate::display::{clock, duration, number};
+use crate::display::{clock, duration, number, stamp};
 
 /// How what a coordinator says is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -310,7 +310,7 @@ pub(super) fn event_value(event: &v1::JobEvent) -> Value {
 
 /// An event as a line.
 pub(super) fn event(event: &v1::JobEvent) -> String {
-    format!("{}  {:<10} {}", moment(event.at_ms), event.kind, event.message)
+    format!("{}  {:<10} {}", stamp(event.at_ms), event.kind, event.message)
 }
 
 /// Plain data as YAML. Texts are quoted as in JSON, which YAML is a superset of.

@@ -29,15 +29,18 @@ pub fn duration(value: Duration) -> String {
 /// A moment, milliseconds since 1970, as `14:02 UTC`; with its date when it is not of the day of
 /// `now`.
 pub fn clock(unix_ms: u64, now_unix_ms: u64) -> String {
-    let time = std::time::UNIX_EPOCH + Duration::from_millis(unix_ms);
-    // 2026-11-21T14:02:33Z
-    let text = humantime::format_rfc3339_seconds(time).to_string();
+    let text = stamp(unix_ms);
     let same_day = unix_ms / 86_400_000 == now_unix_ms / 86_400_000;
     match (text.get(..10), text.get(11..16)) {
         (Some(_), Some(time)) if same_day => format!("{time} UTC"),
         (Some(date), Some(time)) => format!("{date} {time} UTC"),
         _ => text,
     }
+}
+
+/// The same as logs have it, `2026-11-21T14:02:33Z`: in order when they are sorted, whatever the day.
+pub fn stamp(unix_ms: u64) -> String {
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + Duration::from_millis(unix_ms)).to_string()
 }
 
 #[cfg(test)]
@@ -53,6 +56,11 @@ mod tests {
     fn durations_have_two_parts_at_most() {
         let of = |seconds| duration(Duration::from_secs(seconds));
         assert_eq!([of(9), of(75), of(8130), of(180_000)], ["9s", "1m 15s", "2h 15m", "2d 02h"]);
+    }
+
+    #[test]
+    fn a_stamp_has_its_date_and_seconds() {
+        assert_eq!(stamp(1_795_262_553_123), "2026-11-21T12:02:33Z");
     }
 
     #[test]

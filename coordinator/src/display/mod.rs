@@ -6,6 +6,6 @@ mod line;
 mod note;
 mod screen;
 
-pub use format::{clock, duration, number};
+pub use format::{clock, duration, number, stamp};
 pub use note::note;
 pub use screen::Screen;

@@ -142,6 +142,8 @@ pub(crate) struct Session {
     running: Option<Running>,
     /// What it gets ready for, or did last.
     readying: Option<Readying>,
+    /// The job that last suffered a fault on purpose here.
+    sufferer: Option<String>,
     /// How long the present task has to end once it is given up, if its coordinator says.
     let_go: Option<Duration>,
     /// Until when a task that was given up has to end.
@@ -166,6 +168,7 @@ impl Session {
             heartbeat: every(HEARTBEAT),
             running: None,
             readying: None,
+            sufferer: None,
             let_go: None,
             let_go_by: None,
             leaving: None,
@@ -237,7 +240,10 @@ impl Session {
             order => match (&self.running, self.voice.present()) {
                 (Some(running), Some(task)) if task.part.generation == generation => match order {
                     Order::Abort(_) => self.let_go(&task),
-                    Order::Suffer(fault) if fault.fault() != Fault::CrashWorker => suffer(fault),
+                    Order::Suffer(fault) if fault.fault() != Fault::CrashWorker => {
+                        self.sufferer = Some(task.part.job.clone());
+                        suffer(fault);
+                    }
                     order => running.tell(order),
                 },
                 // Fencing.
@@ -263,7 +269,7 @@ impl Session {
                 format!("this worker still has a task of generation {} of {}", had.generation, had.job);
             return self.voice.refuse(generation, could_not_start(message));
         }
-        if self.voice.present().is_none_or(|before| before.part.job != part.job) {
+        if self.sufferer.take_if(|sufferer| *sufferer != part.job).is_some() {
             // What another job suffered on purpose is none of this one's.
             twinspire_storage::fail_writes_for(Duration::ZERO);
         }
