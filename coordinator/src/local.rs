@@ -6,6 +6,7 @@ mod workers;
 
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use twinspire_control::{
     DeviceWish, Failure, JobName, Notice, Phase, Policy, Pool, Request, Stage, TaskResult, Verb,
 };
@@ -24,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Between two looks at which workers are registered.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// An engine that does not answer within this time is busy.
+const ANSWER: Duration = Duration::from_millis(100);
 
 /// A worker that was started again has its place again so soon: it is the last that is going to come.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -95,7 +99,9 @@ impl Run<'_> {
         let mut interrupts = 0;
         let mut stopped = None;
         let mut look = tokio::time::interval(LOOK);
-        // Whatever makes it end, the workers are ended after it.
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Whatever makes it end, the workers are ended after it. Nothing here waits for the engine, which may wait for a
+        // full disk: whoever is told to end does.
         let ended = async {
             loop {
                 tokio::select! {
@@ -117,10 +123,13 @@ impl Run<'_> {
                         if let Some(failure) = processes.given_up(&exit) {
                             return Ok(Outcome::Failed(failure));
                         }
-                        handle.ended(exit.name.as_str().into(), exit.why).await?;
+                        let (handle, name) = (handle.clone(), exit.name.as_str().into());
+                        tokio::spawn(async move { handle.ended(name, exit.why).await });
                     }
                     _ = look.tick() => {
-                        if let Some(failure) = processes.look(&handle.workers().await?) {
+                        let there = tokio::time::timeout(ANSWER, handle.workers()).await;
+                        let failure = there.ok().transpose()?.and_then(|there| processes.look(&there));
+                        if let Some(failure) = failure {
                             return Ok(Outcome::Failed(failure));
                         }
                     }
@@ -130,7 +139,7 @@ impl Run<'_> {
                             let reason = "killed: what was not in a checkpoint is lost".into();
                             return Ok(Outcome::Stopped { reason });
                         }
-                        pause(&handle, &job, &screen).await?;
+                        pause(&handle, &job, &screen);
                     }
                     ended = &mut engine, if stopped.is_none() => {
                         stopped = Some(ended);
@@ -165,16 +174,14 @@ impl Run<'_> {
 }
 
 /// The first Ctrl-C.
-async fn pause(handle: &Handle, job: &JobName, screen: &Screen) -> Result<(), ControlError> {
+fn pause(handle: &Handle, job: &JobName, screen: &Screen) {
     let trains = handle.board().job(job).is_some_and(|view| view.job.phase == Phase::Running);
     if trains {
         screen.say("stopping: finishing the step and writing a checkpoint (Ctrl-C again to kill)");
     }
-    match handle.ask(Verb::Pause(job.clone())).await? {
-        Ok(_) => Ok(()),
-        // It is over already: that is seen at once.
-        Err(_) => Ok(()),
-    }
+    let (handle, job) = (handle.clone(), job.clone());
+    // When it is over already, that is seen at once.
+    tokio::spawn(async move { handle.ask(Verb::Pause(job)).await });
 }
 
 /// One machine, one job: nobody to be patient with.

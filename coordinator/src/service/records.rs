@@ -14,7 +14,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use twinspire_control::{Job, JobName, Pool};
 use twinspire_job::JobSpec;
-use twinspire_store::{MetadataStore, Swap, Version};
+use twinspire_store::{MetadataStore, StoreError, Swap, Version};
 
 use super::Happening;
 use crate::{ControlError, display::note};
@@ -102,7 +102,9 @@ impl Records {
     /// Removes what happened to a job.
     pub async fn forget_events(&mut self, name: &str) -> Result<(), ControlError> {
         let Some(store) = self.store.clone() else { return Ok(()) };
-        for (key, found) in store.range(&format!("events/{name}/")).await? {
+        let events = format!("events/{name}/");
+        let (found, _) = patiently(|| store.range(&events)).await?;
+        for (key, found) in found {
             self.versions.insert(key.clone(), found.version);
             self.write::<Happening>(key, None).await?;
         }
@@ -149,32 +151,33 @@ impl Records {
     }
 }
 
-/// Writes a value, or removes it, for as long as that takes: the version there is then. A store that is away for a
-/// while, or full, holds up decisions, and no training.
+/// Writes a value, or removes it: the version there is then.
 async fn swap(
     store: &dyn MetadataStore,
     key: &str,
     known: Option<Version>,
     value: Option<Vec<u8>>,
 ) -> Result<Option<Version>, ControlError> {
+    let (swap, is_first_try) = patiently(|| store.compare_and_swap(key, known, value.clone())).await?;
+    match swap {
+        Swap::Done(version) => Ok(value.map(|_| version)),
+        // A try before this one has been done after all.
+        Swap::Conflict(now) if !is_first_try && now.as_ref().map(|now| &now.value) == value.as_ref() => {
+            Ok(now.map(|now| now.version))
+        }
+        Swap::Conflict(_) => Err(ControlError::Superseded { key: key.to_owned() }),
+    }
+}
+
+/// Tries for as long as it takes; what came of it, and whether of the first try. A store that is away for a while, or
+/// full, holds up decisions, and no training.
+async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<(T, bool), StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut pause = Duration::ZERO;
     loop {
-        match store.compare_and_swap(key, known, value.clone()).await {
-            Ok(swap) => {
-                if !pause.is_zero() {
-                    note("the metadata store is written again");
-                }
-                return match swap {
-                    Swap::Done(version) => Ok(value.map(|_| version)),
-                    // A try before this one has been done after all.
-                    Swap::Conflict(now)
-                        if !pause.is_zero() && now.as_ref().map(|now| &now.value) == value.as_ref() =>
-                    {
-                        Ok(now.map(|now| now.version))
-                    }
-                    Swap::Conflict(_) => Err(ControlError::Superseded { key: key.to_owned() }),
-                };
-            }
+        match ask().await {
             Err(why) if why.is_retryable() => {
                 if pause.is_zero() {
                     note(format_args!("WARNING: {why} [{}]; training goes on", why.code()));
@@ -182,7 +185,12 @@ async fn swap(
                 pause = (pause * 2).clamp(AGAIN, LONGEST);
                 tokio::time::sleep(pause).await;
             }
-            Err(why) => return Err(why.into()),
+            answer => {
+                if !pause.is_zero() && answer.is_ok() {
+                    note("the metadata store can be used again");
+                }
+                return answer.map(|answer| (answer, pause.is_zero()));
+            }
         }
     }
 }
@@ -199,7 +207,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use twinspire_control::Generation;
-    use twinspire_store::{Embedded, Lease, StoreError, Versioned, Watch, Write};
+    use twinspire_store::{Embedded, Lease, Versioned, Watch, Write};
 
     use super::*;
 

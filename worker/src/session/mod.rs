@@ -19,7 +19,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 use twinspire_proto::v1::{
-    Assign, CoordinatorMessage, FailureKind, Fault, Membership, Register, Shutdown, TaskFailed,
+    Assign, CoordinatorMessage, FailureKind, Fault, Membership, Ready, Register, Shutdown, TaskFailed,
     coordinator_message::Body as Order, worker_message::Body,
 };
 
@@ -291,14 +291,15 @@ impl Session {
 
     /// Gets ready for a training that others are at, unless there is a task already.
     fn get_ready(&mut self, assign: Assign) {
-        if self.voice.is_busy() {
-            return tracing::info!(job = assign.job, "not getting ready: there is a task");
-        }
-        let part = Membership { job: assign.job.clone(), generation: 0 };
-        match Readying::start(self.begin(part, assign)) {
+        let (job, submitted_ms) = (assign.job.clone(), assign.submitted_ms);
+        let part = Membership { job: job.clone(), generation: 0 };
+        let begun = match self.voice.is_busy() {
+            true => Err("there is a task".to_owned()),
+            false => Readying::start(self.begin(part, assign)).map_err(|why| format!("no thread: {why}")),
+        };
+        match begun {
             Ok(readying) => self.readying = Some(readying),
-            // Asked again, when it connects again, it may.
-            Err(why) => tracing::error!("a thread cannot be started: {why}"),
+            Err(why) => self.voice.ready(Ready { job, submitted_ms, failed: Some(could_not_start(why)) }),
         }
     }
 

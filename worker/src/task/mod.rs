@@ -215,8 +215,12 @@ pub(crate) fn start(start: Start) -> std::io::Result<Running> {
     std::thread::Builder::new().name("task".into()).spawn(move || {
         let generation = start.part.generation;
         let aborted = orders.token();
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(start, link.clone(), orders)))
-            .unwrap_or_else(|panic| Err(TaskError::panic(what_it_said(panic.as_ref()))));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| run(start, link.clone(), orders))).unwrap_or_else(|panic| {
+                // Whatever there was went with it.
+                link.has_no_state();
+                Err(TaskError::panic(what_it_said(panic.as_ref())))
+            });
         let end = match outcome {
             _ if aborted.is_cancelled() => {
                 tracing::info!(generation, "let go of the task");

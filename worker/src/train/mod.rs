@@ -93,7 +93,7 @@ fn train(task: &Task, kept: &mut Kept, begun: Instant) -> Result<Trained, TaskEr
     }
     let mut training = Training {
         due: Due::new(&task.spec, steps_per_epoch, loaded.total_steps),
-        metrics: Metrics::new(task, steps_per_epoch, first, standing.spent),
+        metrics: Metrics::new(task, steps_per_epoch, first, standing.spent)?,
         checkpoints: Checkpoints::start(task, loaded)?,
         task,
         loaded,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Generation, Job, Time, Worker, WorkerName, shares::Shares};
+use crate::{Device, Generation, Job, JobName, Time, Worker, WorkerName, shares::Shares};
 
 /// Workers by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,12 +15,28 @@ pub(crate) struct Crew {
 }
 
 /// How many workers have the newest state of a training in memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Memory {
+    /// The kind of workers they are.
+    pub(crate) device: Device,
+    /// When it is from.
+    generation: Generation,
     /// Those that are free.
     pub(crate) at_hand: u32,
     /// Those that are about to be.
     pub(crate) coming_back: u32,
+}
+
+impl Memory {
+    /// Workers that are free, or about to be.
+    #[cfg(test)]
+    pub(crate) fn of(device: Device, at_hand: u32, coming_back: u32) -> Memory {
+        Memory { device, generation: Generation(1), at_hand, coming_back }
+    }
+
+    fn none(device: Device, generation: Generation) -> Memory {
+        Memory { device, generation, at_hand: 0, coming_back: 0 }
+    }
 }
 
 impl Crew {
@@ -37,27 +53,32 @@ impl Crew {
         &self.shares
     }
 
-    /// Who has the state of a training in memory that was interrupted.
-    pub(crate) fn memory_of(&self, job: &Job) -> Memory {
-        let (mut memory, mut newest) = (Memory::default(), Generation(0));
+    /// Who has the states of trainings in memory that were interrupted.
+    pub(crate) fn memories<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> BTreeMap<JobName, Memory> {
+        let jobs: BTreeMap<&JobName, &Job> = jobs.map(|job| (job.name(), job)).collect();
+        let mut memories = BTreeMap::new();
+        if jobs.is_empty() {
+            return memories;
+        }
         for worker in self.workers.values() {
-            let Some(generation) = worker.state_of(job.name()).filter(|generation| *generation >= newest)
-            else {
+            let is_coming_back = worker.serves() && worker.returning && worker.cut_off.is_none();
+            let Some(state) = worker.state.as_ref().filter(|_| worker.is_free() || is_coming_back) else {
                 continue;
             };
-            let is_coming_back = worker.serves() && worker.returning && worker.cut_off.is_none();
-            if !worker.is_free() && !is_coming_back {
+            let Some(generation) = jobs.get(&state.job).and_then(|job| worker.state_of(job)) else {
                 continue;
+            };
+            let none = Memory::none(worker.device, generation);
+            let memory = memories.entry(state.job.clone()).or_insert(none);
+            if generation > memory.generation {
+                *memory = none;
             }
-            if generation > newest {
-                (memory, newest) = (Memory::default(), generation);
-            }
-            match is_coming_back {
-                true => memory.coming_back += 1,
-                false => memory.at_hand += 1,
+            if generation == memory.generation && worker.device == memory.device {
+                let count = if is_coming_back { &mut memory.coming_back } else { &mut memory.at_hand };
+                *count += 1;
             }
         }
-        memory
+        memories
     }
 
     pub(crate) fn put(&mut self, name: WorkerName, worker: Worker) {

@@ -64,6 +64,9 @@ impl State {
 
     /// The job's task failed: it is tried again, or given up.
     pub(crate) fn failed(&mut self, name: &JobName, failure: Failure, now: Time, out: &mut Outcome) {
+        if let Some(attempt) = self.jobs.get(name).and_then(|job| job.attempt.clone()) {
+            self.leave_newcomers_out(name, &attempt, now);
+        }
         self.abandon(name, out);
         let Some(job) = self.jobs.get_mut(name) else { return };
         if job.wish != Wish::Run {

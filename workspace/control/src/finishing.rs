@@ -8,11 +8,13 @@ impl State {
         let Some(attempt) = self.end_attempt(name, out) else { return };
         let Some(result) = attempt.done.get(&Rank(0)).cloned() else { return };
         let stopped = matches!(result, TaskResult::Trained { stopped: true, .. });
+        // What is in a checkpoint is nothing to wait for.
+        let goes_on = stopped && attempt.ending.as_ref().is_some_and(|ending| !ending.checkpoint);
         for member in &attempt.members {
             if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {
-                self.crew.change(&member.worker, |worker| {
-                    worker.state.take_if(|_| !stopped);
-                });
+                if !goes_on {
+                    self.crew.change(&member.worker, |worker| worker.state = None);
+                }
                 self.release(&member.worker, out);
             }
         }

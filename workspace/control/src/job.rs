@@ -1,11 +1,12 @@
 //! A job, from request to result.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Attempt, DeviceWish, Failure, Generation, JobName, Phase, Stage, Time, Timeouts, stragglers::Stragglers,
+    Attempt, DeviceWish, Failure, Generation, JobName, Phase, Stage, Time, Timeouts, WorkerName,
+    stragglers::Stragglers,
 };
 
 /// What somebody asks for by submitting a job, as far as it matters to decisions.
@@ -84,6 +85,9 @@ pub struct Job {
     pub remaining: VecDeque<Stage>,
     /// The newest generation there ever was.
     pub generation: Generation,
+    /// The newest one when it was submitted: older ones are of another job of its name.
+    #[serde(default)]
+    pub born: Generation,
     /// The dataset, once prepared.
     pub dataset_uri: Option<String>,
     /// Step of the newest checkpoint known to be visible.
@@ -104,6 +108,9 @@ pub struct Job {
     /// Training was under way and is not any more: why, and since when.
     #[serde(default)]
     pub interrupted: Option<(Interruption, Time)>,
+    /// Workers that could not get ready to join it, and when that was.
+    #[serde(skip)]
+    pub unfit: BTreeMap<WorkerName, Time>,
     /// Not to be tried again before then.
     #[serde(skip)]
     pub not_before: Option<Time>,
@@ -112,7 +119,7 @@ pub struct Job {
 }
 
 impl Job {
-    pub(crate) fn new(request: Request, sequence: u64, now: Time) -> Job {
+    pub(crate) fn new(request: Request, sequence: u64, newest: Generation, now: Time) -> Job {
         Job {
             sequence,
             submitted: now,
@@ -122,6 +129,7 @@ impl Job {
             since: now,
             remaining: request.plan.iter().copied().collect(),
             generation: request.generation,
+            born: newest,
             dataset_uri: None,
             checkpoint: request.checkpoint,
             committing: None,
@@ -130,6 +138,7 @@ impl Job {
             retries: 0,
             attempt: None,
             interrupted: None,
+            unfit: BTreeMap::new(),
             not_before: None,
             returns_to: None,
             request,
@@ -148,6 +157,12 @@ impl Job {
             && self.attempt.is_none()
             && self.not_before.is_none_or(|then| then <= now);
         self.remaining.front().copied().filter(|_| waits)
+    }
+
+    /// Whether it waits, or will, to train on from what its workers have in memory.
+    pub(crate) fn goes_on_from_memory(&self) -> bool {
+        let trains = self.remaining.front() == Some(&Stage::Train);
+        trains && self.interrupted.is_some() && self.phase == Phase::Pending && self.wish == Wish::Run
     }
 
     /// Whether its stage was asked for when the job was over: of a coordinator that has the job, or as

@@ -65,7 +65,7 @@ impl State {
     }
 
     /// Free workers of a kind: those first who have the job's state in memory, then those who are ready for it, then
-    /// those who did its work before and may have its files cached.
+    /// those who did its work before and may have its files cached, and last those who have something of others.
     fn choose(&self, name: &JobName, device: Device, count: u32) -> Vec<Member> {
         let job = self.jobs.get(name);
         let fits = |worker: &Worker| worker.is_free() && worker.device == device;
@@ -76,7 +76,9 @@ impl State {
         };
         free.sort_by_cached_key(|(_, worker)| {
             let is_ready = job.is_some_and(|job| worker.is_ready_for(job));
-            Reverse((worker.state_of(name), is_ready, last(worker)))
+            let has_nothing_of_others = worker.state.is_none() && worker.readiness.is_none();
+            let state = job.and_then(|job| worker.state_of(job));
+            Reverse((state, is_ready, last(worker), has_nothing_of_others))
         });
         free.truncate(count as usize);
         // By name, so that ranks stay where they were as long as the same workers are there.

@@ -22,7 +22,7 @@ use std::{
 use crate::{
     Device, JobName, Policy,
     crew::Memory,
-    readiness::Ready,
+    readiness::Newcomers,
     shares::{Counts, Shares},
 };
 
@@ -36,10 +36,20 @@ pub(crate) struct Waiting {
     /// Kinds of workers that will do, the preferred one first.
     pub(crate) kinds: &'static [Device],
     pub(crate) waited: Duration,
-    /// Who has its state in memory.
-    pub(crate) memory: Memory,
+    /// Who has its state in memory, if anybody does.
+    pub(crate) memory: Option<Memory>,
     /// How long they may take for that.
     pub(crate) let_go: Duration,
+}
+
+impl Waiting {
+    /// Those who have its state are about to be free.
+    fn waits_for_state(&self, policy: &Policy) -> bool {
+        self.memory.is_some_and(|Memory { at_hand, coming_back, .. }| {
+            let patience = if at_hand > 0 { policy.reconnect } else { self.let_go };
+            coming_back > 0 && self.waited < patience
+        })
+    }
 }
 
 /// A job that runs.
@@ -56,7 +66,7 @@ pub(crate) struct Running {
     pub(crate) stoppable: bool,
     pub(crate) age: Duration,
     /// Who could join at once.
-    pub(crate) ready: Ready,
+    pub(crate) newcomers: Newcomers,
 }
 
 /// What is to be done.
@@ -96,7 +106,7 @@ pub(crate) fn decide(
     };
     let mut starts = Vec::new();
     for job in waiting {
-        match desk.kind_for(job) {
+        match desk.kind_for(job, policy) {
             Some(kind) if desk.is_worth_a_moment(job, kind, policy) => desk.gather(job, kind),
             Some(kind) => {
                 desk.free.take(kind, job.min);
@@ -130,18 +140,23 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn kind_for(&self, job: &Waiting) -> Option<Device> {
+    /// The kind of those who have its state before any other.
+    fn kind_for(&self, job: &Waiting, policy: &Policy) -> Option<Device> {
+        let of_state = job.memory.map(|memory| memory.device).filter(|kind| job.kinds.contains(kind));
+        if let Some(kind) = of_state
+            && (self.free.of(kind) >= job.min
+                || (job.waits_for_state(policy) && self.shares.all.of(kind) >= job.min))
+        {
+            return Some(kind);
+        }
         job.kinds.iter().copied().find(|kind| self.free.of(*kind) >= job.min)
     }
 
     /// Growing later costs a meeting, and beginning without those who have the state costs all since the checkpoint:
     /// nobody begins small, or without them, while they are on their way, if that is so for a moment only.
     fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
-        let Memory { at_hand, coming_back } = job.memory;
-        let is_short = job.waited < policy.reconnect;
-        let come_back = is_short && self.returning.of(kind) > 0;
-        let has_state = coming_back > 0 && (is_short || (at_hand == 0 && job.waited < job.let_go));
-        ((self.is_young || come_back) && self.free.of(kind) < job.max) || has_state
+        let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
+        ((self.is_young || come_back) && self.free.of(kind) < job.max) || job.waits_for_state(policy)
     }
 
     fn gather(&mut self, job: &Waiting, kind: Device) {
@@ -231,16 +246,17 @@ impl Desk<'_> {
         let mut waited_for = std::mem::take(&mut self.wanted);
         for job in std::mem::take(&mut self.victims).into_iter().rev() {
             let kind = job.device;
-            let fit = self.free.of(kind).saturating_sub(job.ready.unfit);
+            let Newcomers { ready, waited, unfit } = job.newcomers;
+            let fit = self.free.of(kind).saturating_sub(unfit);
             let wanted = job.max.saturating_sub(job.members).min(fit);
             let is_quiet = self.shares.returning.of(kind) == 0 && !waited_for.contains(&kind);
             if wanted == 0 || !is_quiet {
                 continue;
             }
             waited_for.push(kind);
-            let more = wanted.min(job.ready.workers);
-            let has_waited = more == wanted || (more > 0 && job.ready.waited >= policy.settle);
-            if has_waited && job.age >= policy.settle {
+            let more = wanted.min(ready);
+            let have_waited = more == wanted || (more > 0 && waited >= policy.settle);
+            if have_waited && job.age >= policy.settle {
                 let reason = format!("growing from {} to {}", job.members, workers(job.members + more));
                 self.decisions.push(Decision::Grow { job: job.job, reason });
             } else {

@@ -6,38 +6,43 @@
 use std::time::Duration;
 
 use crate::{
-    Command, Device, Failure, Generation, Job, JobName, Notice, Order, Rank, Session, State, Time, Worker,
+    Attempt, Command, Failure, Generation, Job, JobName, Notice, Order, Rank, Session, State, Time, Worker,
     WorkerName, state::Outcome,
 };
 
-/// A worker that could not get ready is asked again after so long.
+/// A worker that could not get ready, or has not for so long, is left out for so long.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// A free worker and a training that it was asked to get ready for.
+/// The training that a free worker was asked to get ready for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
     job: JobName,
     /// Tells jobs of one name apart.
     submitted: Time,
-    how: How,
+    is_ready: bool,
+    /// When it was asked, or was ready.
     since: Time,
 }
 
+/// What a free worker is to a training that could grow by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    Asked,
-    Ready,
-    Failed,
+enum Fitness {
+    /// It can begin at once, and has waited for so long.
+    Ready(Duration),
+    GettingReady,
+    Unasked,
+    /// It could not get ready, or takes very long; or it has what another training goes on from.
+    Unfit,
 }
 
 /// How many free workers are how ready for a training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ready {
+pub(crate) struct Newcomers {
     /// Those that can begin at once.
-    pub(crate) workers: u32,
+    pub(crate) ready: u32,
     /// How long the first of them has waited.
     pub(crate) waited: Duration,
-    /// Those that could not, a short while ago.
+    /// Those it cannot grow by.
     pub(crate) unfit: u32,
 }
 
@@ -49,71 +54,87 @@ impl Worker {
 
     /// Whether it can begin with a training at once.
     pub(crate) fn is_ready_for(&self, job: &Job) -> bool {
-        self.readiness_for(job).is_some_and(|readiness| readiness.how == How::Ready)
+        self.readiness_for(job).is_some_and(|readiness| readiness.is_ready)
     }
 
     #[cfg(test)]
     pub(crate) fn is_asked_to_get_ready(&self) -> bool {
-        self.readiness.as_ref().is_some_and(|readiness| readiness.how == How::Asked)
-    }
-
-    fn is_unfit_for(&self, job: &Job, now: Time) -> bool {
-        self.readiness_for(job)
-            .is_some_and(|readiness| readiness.how == How::Failed && now.since(readiness.since) < AGAIN)
+        self.readiness.as_ref().is_some_and(|readiness| !readiness.is_ready)
     }
 }
 
 impl State {
-    /// How ready free workers of a kind are for a training.
-    pub(crate) fn ready(&self, job: &Job, device: Device, now: Time) -> Ready {
-        let mut ready = Ready::default();
-        let free = self.crew.iter().map(|(_, worker)| worker);
-        for worker in free.filter(|worker| worker.is_free() && worker.device == device) {
-            if worker.is_ready_for(job) {
-                ready.workers += 1;
-                let since = worker.readiness.as_ref().map_or(now, |readiness| readiness.since);
-                ready.waited = ready.waited.max(now.since(since));
-            } else if worker.is_unfit_for(job, now) {
-                ready.unfit += 1;
-            }
+    fn fitness(&self, name: &WorkerName, worker: &Worker, job: &Job, now: Time) -> Fitness {
+        let failed = job.unfit.get(name).is_some_and(|at| now.since(*at) < AGAIN);
+        let has_anothers =
+            worker.state.as_ref().filter(|state| state.job != *job.name()).is_some_and(|state| {
+                // Waiting, or in a pause before it is tried again.
+                self.jobs.get(&state.job).is_some_and(Job::goes_on_from_memory)
+            });
+        match worker.readiness_for(job) {
+            Some(Readiness { is_ready: true, since, .. }) => Fitness::Ready(now.since(*since)),
+            _ if failed || has_anothers => Fitness::Unfit,
+            Some(Readiness { since, .. }) if now.since(*since) >= AGAIN => Fitness::Unfit,
+            Some(_) => Fitness::GettingReady,
+            None => Fitness::Unasked,
         }
-        ready
     }
 
-    /// Has as many free workers get ready, those included that are at it.
+    /// How ready free workers are for a training.
+    pub(crate) fn newcomers<'a>(
+        &self,
+        job: &Job,
+        free: impl IntoIterator<Item = (&'a WorkerName, &'a Worker)>,
+        now: Time,
+    ) -> Newcomers {
+        let mut newcomers = Newcomers::default();
+        for (name, worker) in free {
+            match self.fitness(name, worker, job, now) {
+                Fitness::Ready(waited) => {
+                    newcomers.ready += 1;
+                    newcomers.waited = newcomers.waited.max(waited);
+                }
+                Fitness::Unfit => newcomers.unfit += 1,
+                Fitness::GettingReady | Fitness::Unasked => {}
+            }
+        }
+        newcomers
+    }
+
+    /// Has as many free workers get ready, those included that are, or are at it.
     pub(crate) fn get_ready(&mut self, name: &JobName, workers: u32, now: Time, out: &mut Outcome) {
         let Some(job) = self.jobs.get(name) else { return };
         let Some(attempt) = &job.attempt else { return };
-        let fits = |worker: &Worker| {
-            worker.is_free() && worker.device == attempt.device && !worker.is_unfit_for(job, now)
-        };
-        let mut fit: Vec<_> = self.crew.iter().filter(|(_, worker)| fits(worker)).collect();
-        let is_at_it =
-            |worker: &Worker| worker.readiness_for(job).is_some_and(|readiness| readiness.how != How::Failed);
-        fit.sort_by_key(|(_, worker)| !is_at_it(worker));
-        fit.truncate(workers as usize);
-        let asked: Vec<(WorkerName, Session)> = fit
-            .into_iter()
-            .filter(|(_, worker)| !is_at_it(worker))
-            .map(|(worker, there)| (worker.clone(), there.session))
-            .collect();
-        if asked.is_empty() {
-            return;
+        let free = self.crew.iter().filter(|(_, worker)| worker.is_free() && worker.device == attempt.device);
+        let mut missing = workers as usize;
+        let mut unasked: Vec<(WorkerName, Session)> = Vec::new();
+        for (worker, there) in free {
+            match self.fitness(worker, there, job, now) {
+                Fitness::Ready(_) | Fitness::GettingReady => missing = missing.saturating_sub(1),
+                Fitness::Unasked => unasked.push((worker.clone(), there.session)),
+                Fitness::Unfit => {}
+            }
         }
-        let world = attempt.members.len() as u32 + 1;
-        let assignment = job.assignment(attempt.stage, Rank(0), world, 0..0);
+        unasked.truncate(missing);
+        let assignment = job.assignment(attempt.stage, Rank(0), attempt.members.len() as u32 + 1, 0..0);
         let readiness =
-            Readiness { job: name.clone(), submitted: job.submitted, how: How::Asked, since: now };
-        for (worker, session) in &asked {
-            self.crew.change(worker, |worker| {
+            Readiness { job: name.clone(), submitted: job.submitted, is_ready: false, since: now };
+        let news: Vec<WorkerName> = unasked
+            .iter()
+            .map(|(worker, _)| worker.clone())
+            .filter(|worker| !job.unfit.contains_key(worker))
+            .collect();
+        for (worker, session) in unasked {
+            self.crew.change(&worker, |worker| {
                 worker.state.take_if(|state| state.job != *name);
                 worker.readiness = Some(readiness.clone());
             });
             let order = Order::GetReady(assignment.clone());
-            out.push(Command::Send { session: *session, generation: Generation(0), order });
+            out.push(Command::Send { session, generation: Generation(0), order });
         }
-        let workers = asked.into_iter().map(|(worker, _)| worker).collect();
-        out.tell(name, Notice::GettingReady { workers });
+        if !news.is_empty() {
+            out.tell(name, Notice::GettingReady { workers: news });
+        }
     }
 
     /// A worker is ready for a training, or could not get so.
@@ -127,15 +148,38 @@ impl State {
     ) {
         let is_of = |readiness: &Readiness| readiness.job == job && readiness.submitted == submitted;
         let asked = self.crew.get(name).and_then(|worker| worker.readiness.as_ref());
-        if !asked.is_some_and(|asked| is_of(asked) && asked.how == How::Asked) {
+        if !asked.is_some_and(|asked| is_of(asked) && !asked.is_ready) {
             return;
         }
-        let how = if failure.is_some() { How::Failed } else { How::Ready };
-        let readiness = Readiness { job: job.clone(), submitted, how, since: now };
-        self.crew.change(name, |worker| worker.readiness = Some(readiness));
-        self.unsettled = true;
-        if let Some(failure) = failure {
+        let is_ready = failure.is_none();
+        self.crew.change(name, |worker| {
+            worker.readiness =
+                is_ready.then(|| Readiness { job: job.clone(), submitted, is_ready, since: now });
+        });
+        let Some(of) = self.jobs.get_mut(&job).filter(|of| !of.phase.is_final()) else { return };
+        let before = match is_ready {
+            true => of.unfit.remove(name),
+            false => of.unfit.insert(name.clone(), now),
+        };
+        // Told once, however often it is tried.
+        if let Some(failure) = failure.filter(|_| before.is_none()) {
             out.tell(&job, Notice::NotReady { failure: Failure { worker: Some(name.clone()), ..failure } });
+        }
+    }
+
+    /// An attempt came to nothing before training went on: those it was to be joined by are not asked again at once.
+    pub(crate) fn leave_newcomers_out(&mut self, name: &JobName, attempt: &Attempt, now: Time) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let states = attempt.members.iter().map(|member| {
+            let there = self.crew.get(&member.worker).filter(|worker| member.is(worker));
+            (member, there.and_then(|worker| worker.state_of(job)))
+        });
+        let states: Vec<_> = states.collect();
+        let has_begun = states.iter().any(|(_, state)| *state == Some(attempt.generation));
+        let has_survivors = states.iter().any(|(_, state)| state.is_some());
+        if has_survivors && !has_begun {
+            let newcomers = states.into_iter().filter(|(_, state)| state.is_none());
+            job.unfit.extend(newcomers.map(|(member, _)| (member.worker.clone(), now)));
         }
     }
 }

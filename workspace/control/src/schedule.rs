@@ -1,7 +1,7 @@
 //! Carrying out what the queue decides.
 
 use crate::{
-    Job, Phase, Stage, State, Time,
+    Device, Job, Phase, State, Time, Worker, WorkerName,
     crew::Memory,
     leasing::Then,
     queue::{self, Decision, Running, Waiting},
@@ -14,9 +14,9 @@ impl State {
         if !std::mem::take(&mut self.unsettled) {
             return;
         }
-        let (waiting, running) = (self.waiting(now), self.running(now));
-        self.save_those_who_may_lose_their_workers(&waiting, out);
         let is_young = now.since(self.begun) < self.policy.reconnect;
+        let (waiting, running) = (self.waiting(is_young, now), self.running(now));
+        self.save_those_who_may_lose_their_workers(&waiting, out);
         let decisions = queue::decide(&waiting, &running, self.crew.shares(), &self.policy, is_young);
         let explain = std::mem::take(&mut self.explain);
         for decision in decisions {
@@ -50,19 +50,17 @@ impl State {
         }
     }
 
-    fn waiting(&self, now: Time) -> Vec<Waiting> {
+    fn waiting(&self, is_young: bool, now: Time) -> Vec<Waiting> {
         let mut jobs: Vec<&Job> = self.jobs.values().filter(|job| job.waits_for(now).is_some()).collect();
         jobs.sort_by_key(|job| job.rank());
+        let memories = self.crew.memories(jobs.iter().copied().filter(|job| job.goes_on_from_memory()));
         let waiting = jobs.into_iter().filter_map(|job| {
             let stage = job.waits_for(now)?;
             let (min, max) = job.workers(stage);
-            let (memory, max) = match job.interrupted {
-                Some(_) if stage == Stage::Train => {
-                    let memory = self.crew.memory_of(job);
-                    (memory, self.most_that_join(job, memory, now).map_or(max, |most| most.clamp(min, max)))
-                }
-                _ => (Memory::default(), max),
-            };
+            let memory = memories.get(job.name()).copied();
+            // More of them may be on their way to a coordinator that has only just begun.
+            let most = memory.filter(|_| !is_young).map(|memory| self.most_that_join(job, memory, now));
+            let max = most.map_or(max, |most| most.clamp(min, max));
             Some(Waiting {
                 job: job.name().clone(),
                 priority: job.request.priority,
@@ -78,12 +76,14 @@ impl State {
     }
 
     /// While workers have a training's state in memory, only those join them who are ready: it goes on at once, and
-    /// grows later. `None` when nobody has it.
-    fn most_that_join(&self, job: &Job, memory: Memory, now: Time) -> Option<u32> {
-        let known = memory.at_hand + memory.coming_back;
-        let kinds = job.request.device.kinds(Stage::Train);
-        let ready: u32 = kinds.iter().map(|kind| self.ready(job, *kind, now).workers).sum();
-        (known > 0).then_some(known + ready)
+    /// grows later.
+    fn most_that_join(&self, job: &Job, memory: Memory, now: Time) -> u32 {
+        let others = self.free(memory.device).filter(|(_, worker)| worker.state_of(job).is_none());
+        memory.at_hand + memory.coming_back + self.newcomers(job, others, now).ready
+    }
+
+    fn free(&self, device: Device) -> impl Iterator<Item = (&WorkerName, &Worker)> {
+        self.crew.iter().filter(move |(_, worker)| worker.is_free() && worker.device == device)
     }
 
     fn running(&self, now: Time) -> Vec<Running> {
@@ -97,7 +97,7 @@ impl State {
                 && attempt.done.is_empty()
                 && attempt.bereft.is_empty();
             let may_grow = stoppable && members < max && self.crew.shares().free.of(attempt.device) > 0;
-            let ready = may_grow.then(|| self.ready(job, attempt.device, now));
+            let newcomers = may_grow.then(|| self.newcomers(job, self.free(attempt.device), now));
             Running {
                 job: job.name().clone(),
                 priority: job.request.priority,
@@ -108,7 +108,7 @@ impl State {
                 max,
                 stoppable,
                 age: now.since(attempt.since),
-                ready: ready.unwrap_or_default(),
+                newcomers: newcomers.unwrap_or_default(),
             }
         });
         running.collect()

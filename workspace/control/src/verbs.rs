@@ -36,7 +36,7 @@ impl State {
         self.pool.submitted += 1;
         self.pool.generation = self.pool.generation.max(request.generation);
         out.pool_changed = true;
-        let job = Job::new(request, self.pool.submitted, now);
+        let job = Job::new(request, self.pool.submitted, self.pool.generation, now);
         let name = job.name().clone();
         out.changed.insert(name.clone());
         out.tell(&name, Notice::Phase { phase: job.phase, reason: job.reason.clone() });

@@ -1,6 +1,6 @@
 //! A worker of the pool.
 
-use crate::{Device, Generation, Incarnation, JobName, Membership, Session, Time, readiness::Readiness};
+use crate::{Device, Generation, Incarnation, Job, JobName, Membership, Session, Time, readiness::Readiness};
 
 /// A worker's process that is connected, or was a moment ago.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,9 +48,10 @@ impl Worker {
         !self.drained && !self.leaving
     }
 
-    /// The generation of the job's state in its memory.
-    pub(crate) fn state_of(&self, job: &JobName) -> Option<Generation> {
-        self.state.as_ref().filter(|state| state.job == *job).map(|state| state.generation)
+    /// The generation of the job's state in its memory. What is older than the job is of another one of its name.
+    pub fn state_of(&self, job: &Job) -> Option<Generation> {
+        let state = self.state.as_ref().filter(|state| state.job == *job.name())?;
+        Some(state.generation).filter(|generation| *generation > job.born)
     }
 
     /// Whether it can be given a task now.

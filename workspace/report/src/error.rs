@@ -19,6 +19,11 @@ impl ReportError {
         "TW3201"
     }
 
+    /// Whether there may be room later.
+    pub fn is_for_want_of_room(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     pub(crate) fn reading(path: &Path) -> impl FnOnce(io::Error) -> ReportError {
         move |source| ReportError { operation: "read", path: path.to_owned(), source }
     }

@@ -10,13 +10,13 @@
 //! as scalars need them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
-use crate::error::ReportError;
+use crate::{appender::Appender, error::ReportError};
 
 #[derive(Clone, PartialEq, Message)]
 struct Event {
@@ -66,7 +66,7 @@ const START: i32 = 1;
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
-    file: File,
+    file: Appender,
 }
 
 impl EventFile {
@@ -78,11 +78,17 @@ impl EventFile {
     pub fn create(directory: &Path, step: u64) -> Result<EventFile, ReportError> {
         fs::create_dir_all(directory).map_err(ReportError::writing(directory))?;
         let (path, file) = new_file(directory).map_err(ReportError::writing(directory))?;
-        let mut events = EventFile { path, file };
+        let file = Appender::new(file).map_err(ReportError::writing(&path))?;
+        let (mut events, now) = (EventFile { path, file }, SystemTime::now());
         // Without this version, readers ignore the session's start.
-        events.write(0, What::FileVersion("brain.Event:2".into()))?;
-        events.write(step + 1, What::SessionLog(SessionLog { status: START }))?;
-        Ok(events)
+        let begun = events
+            .write(0, now, What::FileVersion("brain.Event:2".into()))
+            .and_then(|()| events.write(step + 1, now, What::SessionLog(SessionLog { status: START })));
+        if begun.is_err() {
+            // It is of no use, and another one will be tried. Should it stay, readers pass it over.
+            let _ = fs::remove_file(&events.path);
+        }
+        begun.map(|()| events)
     }
 
     /// Where it is.
@@ -90,25 +96,27 @@ impl EventFile {
         &self.path
     }
 
-    /// Writes the values of some tags at a step.
+    /// Writes the values that some tags had at a step, at that time.
     ///
     /// # Errors
-    /// I/O errors.
+    /// I/O errors; then they can be written again.
     pub fn scalars<'a>(
         &mut self,
         step: u64,
+        at: SystemTime,
         values: impl IntoIterator<Item = (&'a str, f64)>,
     ) -> Result<(), ReportError> {
         let values = values.into_iter();
         let value =
             values.map(|(tag, value)| Value { tag: tag.to_owned(), simple_value: value as f32 }).collect();
-        self.write(step, What::Summary(Summary { value }))
+        self.write(step, at, What::Summary(Summary { value }))
     }
 
-    fn write(&mut self, step: u64, what: What) -> Result<(), ReportError> {
-        let event = Event { wall_time: now().as_secs_f64(), step: step as i64, what: Some(what) };
+    fn write(&mut self, step: u64, at: SystemTime, what: What) -> Result<(), ReportError> {
+        let wall_time = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let event = Event { wall_time, step: step as i64, what: Some(what) };
         // One write a record: a reader never waits long for the rest of one.
-        self.file.write_all(&record(&event.encode_to_vec())).map_err(ReportError::writing(&self.path))
+        self.file.append(&record(&event.encode_to_vec())).map_err(ReportError::writing(&self.path))
     }
 }
 
@@ -186,8 +194,8 @@ mod tests {
     fn scalars_are_read_back() {
         let directory = tempfile::tempdir().unwrap();
         let mut events = EventFile::create(&directory.path().join("tensorboard"), 0).unwrap();
-        events.scalars(10, [("train/loss", 1.5), ("train/lr", 0.001)]).unwrap();
-        events.scalars(20, [("validation/ndcg@10", 0.25)]).unwrap();
+        events.scalars(10, SystemTime::now(), [("train/loss", 1.5), ("train/lr", 0.001)]).unwrap();
+        events.scalars(20, SystemTime::now(), [("validation/ndcg@10", 0.25)]).unwrap();
         let read = read(events.path());
         assert_eq!(read[0].what, Some(What::FileVersion("brain.Event:2".into())));
         let Some(What::Summary(summary)) = &read[2].what else { panic!("{:?}", read[2]) };

@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod appender;
 mod error;
 mod evaluation;
 mod events;

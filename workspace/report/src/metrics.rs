@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::ReportError;
+use crate::{appender::Appender, error::ReportError};
 
 /// A line of the metrics file. A number that is not finite is written as null.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,11 +53,11 @@ pub struct EvaluationRecord {
 }
 
 /// The appender. Every line is one write: a killed run leaves at most its last line torn, which
-/// the next start drops.
+/// the next start drops, and a full disk one that the next line takes the place of.
 #[derive(Debug)]
 pub struct MetricsFile {
     path: PathBuf,
-    file: File,
+    file: Appender,
 }
 
 /// A record and when it was written.
@@ -85,21 +85,20 @@ impl MetricsFile {
         };
         // Also when all lines stay: whoever had it open, and wakes from a freeze, writes to a file that nobody reads.
         replace(path, &up_to(&content, step)).map_err(ReportError::writing(path))?;
-        let file =
-            OpenOptions::new().create(true).append(true).open(path).map_err(ReportError::writing(path))?;
-        Ok(MetricsFile { path: path.to_owned(), file })
+        let file = OpenOptions::new().create(true).append(true).open(path).and_then(Appender::new);
+        Ok(MetricsFile { path: path.to_owned(), file: file.map_err(ReportError::writing(path))? })
     }
 
-    /// Writes a line.
+    /// Writes a line about something that was at that time.
     ///
     /// # Errors
-    /// I/O errors.
-    pub fn append(&mut self, record: &Record) -> Result<(), ReportError> {
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    /// I/O errors; then it can be written again.
+    pub fn append(&mut self, record: &Record, at: SystemTime) -> Result<(), ReportError> {
+        let time = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let line = serde_json::to_vec(&Line { record, time }).map_err(io::Error::from);
         let written = line.and_then(|mut line| {
             line.push(b'\n');
-            self.file.write_all(&line)
+            self.file.append(&line)
         });
         written.map_err(ReportError::writing(&self.path))
     }
@@ -121,10 +120,16 @@ fn up_to(content: &[u8], step: u64) -> Vec<u8> {
 /// Replaces a file: readers see the old content or the new.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let staged = path.with_extension("jsonl.new");
-    let mut file = File::create(&staged)?;
-    file.write_all(content)?;
-    file.sync_data()?;
-    fs::rename(&staged, path)
+    let written = File::create(&staged).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_data()?;
+        fs::rename(&staged, path)
+    });
+    if written.is_err() {
+        // It takes room that is wanted.
+        let _ = fs::remove_file(&staged);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -148,14 +153,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/metrics.jsonl");
         let mut metrics = MetricsFile::open(&path, 0).unwrap();
-        metrics.append(&train(4)).unwrap();
+        metrics.append(&train(4), SystemTime::now()).unwrap();
         let evaluation = EvaluationRecord {
             step: 5,
             split: "validation".into(),
             metrics: [("ndcg@10".to_owned(), 0.05), ("mrr".to_owned(), f64::NAN)].into(),
             ..EvaluationRecord::default()
         };
-        metrics.append(&Record::Evaluation(evaluation)).unwrap();
+        metrics.append(&Record::Evaluation(evaluation), SystemTime::now()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -170,9 +175,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.jsonl");
         let mut metrics = MetricsFile::open(&path, 0).unwrap();
-        (1..=6).for_each(|step| metrics.append(&train(step)).unwrap());
+        (1..=6).for_each(|step| metrics.append(&train(step), SystemTime::now()).unwrap());
         let mut metrics = MetricsFile::open(&path, 4).unwrap();
-        (5..=8).for_each(|step| metrics.append(&train(step)).unwrap());
+        (5..=8).for_each(|step| metrics.append(&train(step), SystemTime::now()).unwrap());
         assert_eq!(steps(&path), [1, 2, 3, 4, 5, 6, 7, 8]);
         MetricsFile::open(&path, 0).unwrap();
         assert_eq!(steps(&path), [0; 0]);
@@ -183,11 +188,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("metrics.jsonl");
         let mut metrics = MetricsFile::open(&path, 0).unwrap();
-        (1..=3).for_each(|step| metrics.append(&train(step)).unwrap());
+        (1..=3).for_each(|step| metrics.append(&train(step), SystemTime::now()).unwrap());
         let whole = fs::read(&path).unwrap();
         for cut in 1..40 {
             fs::write(&path, &whole[..whole.len() - cut]).unwrap();
-            MetricsFile::open(&path, 9).unwrap().append(&train(9)).unwrap();
+            MetricsFile::open(&path, 9).unwrap().append(&train(9), SystemTime::now()).unwrap();
             assert_eq!(steps(&path), [1, 2, 9]);
         }
     }

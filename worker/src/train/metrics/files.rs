@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use twinspire_report::{EventFile, MetricsFile, Record, ReportError};
@@ -17,79 +17,88 @@ const KEPT: usize = 10_000;
 /// One record, and the same as TensorBoard takes it.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) step: u64,
+    step: u64,
+    at: SystemTime,
     /// None once it is written.
-    pub(super) record: Option<Record>,
-    pub(super) scalars: Vec<(String, f64)>,
+    record: Option<Record>,
+    scalars: Vec<(String, f64)>,
+}
+
+impl Entry {
+    pub(super) fn new(step: u64, record: Record, scalars: impl IntoIterator<Item = (String, f64)>) -> Entry {
+        let scalars = scalars.into_iter().collect();
+        Entry { step, at: SystemTime::now(), record: Some(record), scalars }
+    }
 }
 
 /// `metrics.jsonl`, TensorBoard's events, and what is not in them yet.
 #[derive(Debug)]
 pub(super) struct Files {
     directory: PathBuf,
-    /// None: to be opened, anew after trouble, which drops a line that was cut off.
+    /// What an earlier run wrote of later steps is dropped.
+    after: u64,
+    /// Opened once: whoever is replaced while it is frozen goes on writing to files that nobody reads.
     open: Option<(MetricsFile, EventFile)>,
-    /// The step of the newest line.
-    written: u64,
     waiting: VecDeque<Entry>,
+    /// Of those that had no place among the waiting.
+    lost: usize,
     /// When it is tried again, after trouble.
     again: Option<Instant>,
 }
 
 impl Files {
-    /// Goes on after `step`: what an earlier run wrote of later steps is dropped.
-    pub(super) fn new(directory: &Path, step: u64) -> Files {
-        let mut files = Files {
-            directory: directory.to_owned(),
-            open: None,
-            written: step,
-            waiting: VecDeque::new(),
-            again: None,
-        };
-        files.write();
-        files
+    /// Goes on after a step. When there is no room the files are made once there is; that they cannot be made for
+    /// another reason is an error.
+    pub(super) fn new(directory: &Path, after: u64) -> Result<Files, ReportError> {
+        let (open, waiting, again) = (None, VecDeque::new(), None);
+        let mut files = Files { directory: directory.to_owned(), after, open, waiting, lost: 0, again };
+        match files.write() {
+            Err(why) if !why.is_for_want_of_room() => return Err(why),
+            outcome => files.note(outcome),
+        }
+        Ok(files)
     }
 
     pub(super) fn add(&mut self, entry: Entry) {
         if self.waiting.len() == KEPT {
             self.waiting.pop_front();
+            self.lost += 1;
         }
         self.waiting.push_back(entry);
         if self.again.is_none_or(|again| Instant::now() >= again) {
-            self.write();
+            let outcome = self.write();
+            self.note(outcome);
         }
     }
 
-    /// Writes what waits, if that goes.
-    fn write(&mut self) {
-        match self.try_write() {
+    fn note(&mut self, outcome: Result<(), ReportError>) {
+        match outcome {
             Ok(()) if self.again.take().is_some() => tracing::info!("metrics are written again"),
             Ok(()) => {}
             Err(why) => {
                 if self.again.is_none() {
                     tracing::warn!(code = why.code(), "metrics wait, training goes on: {why}");
                 }
-                self.open = None;
                 self.again = Some(Instant::now() + AGAIN);
             }
         }
     }
 
-    fn try_write(&mut self) -> Result<(), ReportError> {
+    /// Writes what waits, as far as that goes.
+    fn write(&mut self) -> Result<(), ReportError> {
         let (lines, events) = match &mut self.open {
             Some(open) => open,
             none => none.insert((
-                MetricsFile::open(&self.directory.join("metrics.jsonl"), self.written)?,
-                EventFile::create(&self.directory.join("tensorboard"), self.written)?,
+                MetricsFile::open(&self.directory.join("metrics.jsonl"), self.after)?,
+                EventFile::create(&self.directory.join("tensorboard"), self.after)?,
             )),
         };
-        while let Some(entry) = self.waiting.front_mut() {
-            if let Some(record) = &entry.record {
-                lines.append(record)?;
-                entry.record = None;
-                self.written = entry.step;
+        while let Some(Entry { step, at, record, scalars }) = self.waiting.front_mut() {
+            if let Some(line) = record {
+                lines.append(line, *at)?;
+                *record = None;
             }
-            events.scalars(entry.step, entry.scalars.iter().map(|(tag, value)| (tag.as_str(), *value)))?;
+            events.scalars(*step, *at, scalars.iter().map(|(tag, value)| (tag.as_str(), *value)))?;
             self.waiting.pop_front();
         }
         Ok(())
@@ -98,11 +107,14 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        if !self.waiting.is_empty() {
-            self.write();
-        }
-        if !self.waiting.is_empty() {
-            tracing::warn!(records = self.waiting.len(), "metrics are lost: they could not be written");
+        // Not to be made now: this may be a worker that was frozen, and that another one has replaced.
+        let written = match self.open {
+            Some(_) if !self.waiting.is_empty() => self.write().is_ok(),
+            _ => self.waiting.is_empty(),
+        };
+        let lost = self.lost + if written { 0 } else { self.waiting.len() };
+        if lost > 0 {
+            tracing::warn!(lost, "metrics that could not be written are lost");
         }
     }
 }
@@ -119,7 +131,7 @@ mod tests {
 
     fn entry(step: u64) -> Entry {
         let record = Record::Train(TrainRecord { step, ..TrainRecord::default() });
-        Entry { step, record: Some(record), scalars: vec![("train/loss".into(), 1.0)] }
+        Entry::new(step, record, [("train/loss".into(), 1.0)])
     }
 
     fn steps(directory: &Path) -> Vec<u64> {
@@ -129,37 +141,40 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_waits_and_nothing_is_there_twice() {
+    fn a_place_where_no_files_can_be_is_an_error_at_once() {
         let place = tempfile::tempdir().unwrap();
         let directory = place.path().join("run");
-        // A file is where the directory is to be.
-        fs::write(&directory, "").unwrap();
-        let mut files = Files::new(&directory, 0);
-        (1..=3).for_each(|step| files.add(entry(step)));
-        assert_eq!(files.waiting.len(), 3);
-        fs::remove_file(&directory).unwrap();
-        files.again = Some(Instant::now());
-        files.add(entry(4));
-        assert_eq!((steps(&directory), files.waiting.len()), (vec![1, 2, 3, 4], 0));
-
-        // The file is replaced, as after trouble half-way through a line.
-        let mut text = fs::read_to_string(directory.join("metrics.jsonl")).unwrap();
-        text.push_str("{\"step\": 5, \"lo");
-        fs::write(directory.join("metrics.jsonl"), text).unwrap();
-        files.open = None;
-        files.add(entry(5));
-        assert_eq!(steps(&directory), [1, 2, 3, 4, 5]);
+        fs::write(&directory, "no directory").unwrap();
+        assert_eq!(Files::new(&directory, 0).unwrap_err().code(), "TW3201");
     }
 
     #[test]
-    fn what_waits_is_written_at_the_end() {
+    fn what_waits_is_written_in_order_and_once() {
         let place = tempfile::tempdir().unwrap();
-        let directory = place.path().join("run");
-        fs::write(&directory, "").unwrap();
-        let mut files = Files::new(&directory, 0);
+        let mut files = Files::new(place.path(), 0).unwrap();
         files.add(entry(1));
-        fs::remove_file(&directory).unwrap();
+        files.again = Some(Instant::now() + AGAIN * 60);
+        (2..=4).for_each(|step| files.add(entry(step)));
+        assert_eq!((steps(place.path()), files.waiting.len()), (vec![1], 3));
+        files.again = Some(Instant::now());
+        files.add(entry(5));
+        assert_eq!((steps(place.path()), files.waiting.len()), (vec![1, 2, 3, 4, 5], 0));
+        files.again = Some(Instant::now() + AGAIN * 60);
+        files.add(entry(6));
         drop(files);
-        assert_eq!(steps(&directory), [1]);
+        assert_eq!(steps(place.path()), [1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn who_is_replaced_writes_to_files_that_nobody_reads() {
+        let place = tempfile::tempdir().unwrap();
+        let mut frozen = Files::new(place.path(), 0).unwrap();
+        (1..=3).for_each(|step| frozen.add(entry(step)));
+        frozen.again = Some(Instant::now() + AGAIN * 60);
+        frozen.add(entry(4));
+        let mut successor = Files::new(place.path(), 2).unwrap();
+        (3..=5).for_each(|step| successor.add(entry(step)));
+        drop(frozen);
+        assert_eq!(steps(place.path()), [1, 2, 3, 4, 5]);
     }
 }

@@ -11,7 +11,7 @@ use twinspire_towers::StepReport;
 
 use self::files::{Entry, Files};
 use super::spent::Spent;
-use crate::task::{Reporter, Task};
+use crate::task::{Reporter, Task, TaskError};
 
 /// Steps added up since some moment.
 #[derive(Clone, Copy, Debug)]
@@ -63,15 +63,21 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Goes on after `step`: what an earlier run wrote of later steps is dropped. `spent` was until now.
-    pub(super) fn new(task: &Task, steps_per_epoch: u64, step: u64, spent: Spent) -> Metrics {
-        Metrics {
-            files: task.is_first().then(|| Files::new(Path::new(&task.places.local), step)),
+    pub(super) fn new(
+        task: &Task,
+        steps_per_epoch: u64,
+        step: u64,
+        spent: Spent,
+    ) -> Result<Metrics, TaskError> {
+        let files = || Files::new(Path::new(&task.places.local), step);
+        Ok(Metrics {
+            files: task.is_first().then(files).transpose()?,
             reporter: Reporter::new(&task.link),
             steps_per_epoch,
             log_every: task.spec.train.log_every.max(1),
             logged: Window::new(spent),
             reported: Window::new(spent),
-        }
+        })
     }
 
     /// A step was committed; `spent` is what all steps took.
@@ -116,7 +122,7 @@ impl Metrics {
             metrics: values.iter().map(|(name, value)| (plain(name), *value)).collect(),
         });
         let scalars = values.iter().map(|(name, value)| (format!("validation/{}", plain(name)), *value));
-        files.add(Entry { step, record: Some(record), scalars: scalars.collect() });
+        files.add(Entry::new(step, record, scalars));
     }
 }
 
@@ -139,7 +145,7 @@ fn trained(report: &StepReport, steps_per_epoch: u64, window: &Window) -> Entry 
         more: values[3..].iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
     });
     let scalars = values.map(|(name, value)| (format!("train/{name}"), value));
-    Entry { step: report.step, record: Some(record), scalars: scalars.into() }
+    Entry::new(report.step, record, scalars)
 }
 
 /// Epochs done after a step (counted from 1), the one under way in part.

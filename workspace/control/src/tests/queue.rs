@@ -6,7 +6,7 @@ use crate::{
     Device, Policy,
     crew::Memory,
     queue::{Decision, Running, Waiting, decide},
-    readiness::Ready,
+    readiness::Newcomers,
     shares::Shares,
 };
 
@@ -14,20 +14,11 @@ const CPU: &[Device] = &[Device::Cpu];
 const ANY: &[Device] = &[Device::Cuda, Device::Cpu];
 const LET_GO: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(1000);
-const ALL_READY: Ready = Ready { workers: 100, waited: Duration::ZERO, unfit: 0 };
+const ALL_READY: Newcomers = Newcomers { ready: 100, waited: Duration::ZERO, unfit: 0 };
 const A_WHILE: Duration = Duration::from_secs(10);
 
 fn waiting(job: &str, priority: i32, min: u32, max: u32) -> Waiting {
-    Waiting {
-        job: job.into(),
-        priority,
-        min,
-        max,
-        kinds: CPU,
-        waited: A_WHILE,
-        memory: Memory::default(),
-        let_go: LET_GO,
-    }
+    Waiting { job: job.into(), priority, min, max, kinds: CPU, waited: A_WHILE, memory: None, let_go: LET_GO }
 }
 
 fn running(job: &str, priority: i32, sequence: u64, members: u32, min: u32) -> Running {
@@ -42,7 +33,7 @@ fn running(job: &str, priority: i32, sequence: u64, members: u32, min: u32) -> R
         max,
         stoppable: true,
         age,
-        ready: ALL_READY,
+        newcomers: ALL_READY,
     }
 }
 
@@ -185,7 +176,7 @@ fn who_has_just_begun_to_wait_does_not_begin_small_while_others_come_back() {
 fn a_job_waits_a_moment_for_those_who_have_its_state_though_others_are_free() {
     let fresh = Waiting {
         waited: Duration::ZERO,
-        memory: Memory { at_hand: 0, coming_back: 2 },
+        memory: Some(Memory::of(Device::Cpu, 0, 2)),
         ..waiting("a", 0, 1, 2)
     };
     let mut there = shares(4, &[]);
@@ -222,8 +213,8 @@ fn the_most_important_job_grows_first_and_one_at_a_time() {
 #[test]
 fn who_is_ready_joins_once_all_are_or_has_waited_long_enough() {
     let with = |workers, waited, unfit| {
-        let ready = Ready { workers, waited, unfit };
-        let job = [Running { max: 8, ready, ..running("a", 0, 1, 2, 1) }];
+        let newcomers = Newcomers { ready: workers, waited, unfit };
+        let job = [Running { max: 8, newcomers, ..running("a", 0, 1, 2, 1) }];
         decided(&[], &job, &shares(3, &job))
     };
     assert_eq!(with(0, Duration::ZERO, 0), "a~3");

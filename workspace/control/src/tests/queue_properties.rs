@@ -6,9 +6,8 @@ use proptest::prelude::*;
 
 use crate::{
     Device, JobName, Policy,
-    crew::Memory,
     queue::{Decision, Running, Waiting, decide},
-    readiness::Ready,
+    readiness::Newcomers,
     shares::Shares,
 };
 
@@ -23,7 +22,7 @@ fn any_waiting() -> impl Strategy<Value = Waiting> {
             max: min + more,
             kinds: KINDS[kinds],
             waited: Duration::from_secs(seconds),
-            memory: Memory::default(),
+            memory: None,
             let_go: Duration::ZERO,
         }
     })
@@ -41,7 +40,7 @@ fn any_running() -> impl Strategy<Value = Running> {
             max: min + more + most,
             stoppable,
             age: Duration::from_secs(seconds),
-            ready: Ready { workers: more, waited: Duration::from_secs(seconds), unfit: most },
+            newcomers: Newcomers { ready: more, waited: Duration::from_secs(seconds), unfit: most },
         },
     )
 }

@@ -29,11 +29,13 @@ fn broken() -> Option<Failure> {
 #[test]
 fn training_goes_on_until_newcomers_are_ready() {
     let mut world = growing();
-    world.pass(SECOND * 60, &[]);
+    world.pass(SECOND * 30, &[]);
     assert!(!has_stopped(&world) && world.members("a") == ["w1"]);
     world.got_ready("w2", "a", None);
+    world.pass(SECOND, &[]);
     assert!(!has_stopped(&world), "w3 is not");
     world.got_ready("w3", "a", None);
+    world.apply(Event::Tick);
     assert_eq!(world.told("w1"), [stop_and_keep()]);
     world.say("w1", trained(true));
     assert_eq!(world.members("a"), ["w1", "w2", "w3"]);
@@ -121,4 +123,75 @@ fn what_was_ready_for_a_job_of_that_name_before_is_not_for_this_one() {
     world.say_of("w2", Generation(0), ready);
     world.pass(Policy::default().settle * 2, &[]);
     assert!(!has_stopped(&world));
+}
+
+#[test]
+fn who_cannot_get_ready_for_one_job_joins_another() {
+    let mut world = World::new(2);
+    world.submit(job("a", 1, 2));
+    world.submit(job("b", 1, 2));
+    // They began when there was one worker for each.
+    world.all_say(&["w1", "w2"], &trained(true));
+    world.say("w1", started());
+    world.say("w2", started());
+    world.join("w3", Device::Cpu);
+    let asked = |world: &World| match &world.told("w3")[..] {
+        [Order::GetReady(assignment)] => Some(assignment.job.to_string()),
+        _ => None,
+    };
+    let first = asked(&world).expect("one of them grows");
+    world.got_ready("w3", &first, broken());
+    world.apply(Event::Tick);
+    let second = asked(&world).expect("the other one grows");
+    assert_ne!(first, second);
+    world.pass(SECOND * 30, &[]);
+    assert!(world.worker("w3").is_some_and(Worker::is_asked_to_get_ready), "it is left at that");
+    world.got_ready("w3", &second, None);
+    world.apply(Event::Tick);
+    assert!(world.attempt(&second).ending.is_some());
+}
+
+#[test]
+fn who_never_gets_ready_holds_nobody_up() {
+    let mut world = World::new(1);
+    world.submit(job("a", 1, 2));
+    world.say("w1", started());
+    world.join("w2", Device::Cpu);
+    world.join("w3", Device::Cpu);
+    let asked = |world: &World, worker: &str| world.worker(worker).is_some_and(Worker::is_asked_to_get_ready);
+    assert!(asked(&world, "w2") && !asked(&world, "w3"));
+    world.pass(SECOND * 61, &[]);
+    assert!(asked(&world, "w3"));
+    world.got_ready("w3", "a", None);
+    world.pass(SECOND, &[]);
+    assert!(has_stopped(&world));
+    world.say("w1", trained(true));
+    assert_eq!(world.members("a"), ["w1", "w3"]);
+}
+
+#[test]
+fn a_job_on_processors_does_not_leave_its_state_for_a_device_that_is_free() {
+    let mut world = World::new(1);
+    world.submit(Request { device: DeviceWish::Auto, ..job("a", 1, 2) });
+    world.say("w1", started());
+    world.join("gpu", Device::Cuda);
+    world.join("w2", Device::Cpu);
+    world.got_ready("w2", "a", None);
+    world.pass(Policy::default().settle, &[]);
+    world.say("w1", trained(true));
+    assert_eq!(world.members("a"), ["w1", "w2"]);
+}
+
+#[test]
+fn what_a_job_in_a_pause_goes_on_from_is_left_to_it() {
+    let mut world = World::new(2);
+    world.submit(job("a", 1, 1));
+    world.say("w1", started());
+    world.submit(job("b", 1, 2));
+    world.say("w2", started());
+    world.say("w1", failure(FailureKind::Storage));
+    world.say("w1", FromWorker::Idle);
+    assert_eq!(world.job("a").phase, Phase::Pending, "tried again in a moment");
+    world.pass(SECOND, &[]);
+    assert!(!world.worker("w1").is_some_and(Worker::is_asked_to_get_ready));
 }

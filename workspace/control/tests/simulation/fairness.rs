@@ -77,18 +77,8 @@ impl World {
                 |worker: &Worker| worker.serves() && worker.returning && worker.cut_off.is_none();
             // By the newest state: that somebody has it who comes back, and nobody who is free.
             let newest = |which: &dyn Fn(&Worker) -> bool| {
-                let has = |worker: &Worker| {
-                    worker
-                        .state
-                        .as_ref()
-                        .filter(|state| state.job == *job.name())
-                        .map(|state| state.generation)
-                };
-                state
-                    .workers()
-                    .filter(|(_, worker)| which(worker))
-                    .filter_map(|(_, worker)| has(worker))
-                    .max()
+                let has = |(_, worker): (_, &Worker)| worker.state_of(job).filter(|_| which(worker));
+                state.workers().filter_map(has).max()
             };
             let (comes, there) = (newest(&comes_back), newest(&Worker::is_free));
             let state_comes_back = job.interrupted.is_some() && comes.is_some() && comes >= there;

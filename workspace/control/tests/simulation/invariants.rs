@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use twinspire_control::{
-    Command, Event, Generation, Incarnation, Job, JobName, Notice, Order, Rank, Session, Stage, State,
-    Worker, WorkerName,
+    Command, Device, Event, Generation, Incarnation, Job, JobName, Notice, Order, Rank, Session, Stage,
+    State, Worker, WorkerName,
 };
 
 use crate::{ledger::Before, process::Doing, world::World};
@@ -32,25 +32,26 @@ impl World {
         }
     }
 
-    /// Training that begins goes on from the newest state that a free worker is known to have in memory.
-    fn check_memory(&self, job: &JobName, chosen: &[WorkerName]) {
-        let Some(coordinator) = &self.coordinator else { return };
-        let has = |worker: &Worker| {
-            worker.state.as_ref().filter(|state| state.job == *job).map(|state| state.generation)
+    /// Training that begins goes on from the newest state that a free worker is known to have in memory, of whatever
+    /// kind, if there are enough of that kind.
+    fn check_memory(&self, name: &JobName, chosen: &[WorkerName]) {
+        let Some(state) = self.coordinator.as_ref().map(|coordinator| &coordinator.state) else { return };
+        // One that was not interrupted has what counts in a checkpoint.
+        let Some(job) = state.job(name).filter(|job| job.interrupted.is_some()) else { return };
+        let is_chosen = |worker: &WorkerName| chosen.contains(worker);
+        let newest =
+            state.workers().filter(|(name, _)| is_chosen(name)).filter_map(|(_, it)| it.state_of(job)).max();
+        let kinds = job.request.device.kinds(Stage::Train);
+        let could = |device: Device| {
+            let there = |(name, worker): &(&WorkerName, &Worker)| {
+                worker.device == device && (worker.is_free() || is_chosen(name))
+            };
+            kinds.contains(&device) && state.workers().filter(there).count() as u32 >= job.request.min_workers
         };
-        let of_chosen: Vec<&Worker> = coordinator
-            .state
+        let passed_over = state
             .workers()
-            .filter(|(name, _)| chosen.contains(name))
-            .map(|(_, there)| there)
-            .collect();
-        let newest = of_chosen.iter().filter_map(|worker| has(worker)).max();
-        let Some(device) = of_chosen.first().map(|worker| worker.device) else { return };
-        let passed_over = coordinator
-            .state
-            .workers()
-            .find(|(_, worker)| worker.is_free() && worker.device == device && has(worker) > newest);
-        assert_eq!(passed_over, None, "{job} begins without whoever has the newest state");
+            .find(|(_, worker)| worker.is_free() && worker.state_of(job) > newest && could(worker.device));
+        assert_eq!(passed_over, None, "{name} begins without whoever has the newest state");
     }
 
     /// Orders against the truth, as they are sent.

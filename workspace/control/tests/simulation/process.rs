@@ -244,14 +244,17 @@ impl World {
         self.soon(process, generation, 40_000, Deed::GiveUpMeeting);
     }
 
-    /// What it had of another training is gone; what takes time may fail.
+    /// What it had of another training is gone. Of what a process cannot do it fails every time, or never ends.
     fn get_ready(&mut self, process: usize, assignment: Assignment) {
         let Assignment { job, submitted, .. } = assignment;
         let there = &mut self.processes[process];
         there.kept.take_if(|kept| !kept.is_of(&job, submitted));
         let span = 3000 * there.slowness;
-        let failure = self.chance(0.1).then(|| failure(FailureKind::BadInput, "it cannot be read"));
-        self.within(span, Happening::GotReady(process, job, submitted, failure));
+        let fate = (there.incarnation.0 ^ submitted.0) % 10;
+        let failure = (fate == 0).then(|| failure(FailureKind::BadInput, "it cannot be read"));
+        if fate != 1 {
+            self.within(span, Happening::GotReady(process, job, submitted, failure));
+        }
     }
 
     /// Within a span, and when it gets round to it.
