@@ -295,6 +295,7 @@ class Benches:
             return say(f"recovery: skipped: there is no {log} (--data)")
         manifest, overrides = "manifests/amazon-beauty.yaml", [f"--set=log.uri={log}"]
         spec = json.loads(run([self.program, "validate", manifest, *overrides, "--output", "json"])[0])
+        # Halfway between two checkpoints, as a fault comes on average.
         processes, every, kill_at = 2, 20, 30
 
         def twinspire() -> Figures:
@@ -311,15 +312,16 @@ class Benches:
             }
             overridden = [f"--set={field}={value}" for field, value in settings.items()]
             command = [self.program, "local", manifest, "--fresh", *overrides, *overridden]
-            return strike(command, WORK / "work" / "struck" / "metrics.jsonl", kill_at)
+            return strike(command, WORK / "work" / "struck" / "metrics.jsonl", processes, kill_at)
 
         def torchrun() -> Figures:
-            flags = {**model_flags(spec), "processes": processes, "every": every}
+            flags = {**model_flags(spec), "processes": processes, "every": every, "kill-at": kill_at}
             given = [f"--{flag}={value}" for flag, value in flags.items()]
             return run_json([*self.rival, RIVALS / "restart.py", log, *given])
 
         measures = [
             Measure("first_step_s", "s from kill -9 to the next step"),
+            Measure("all_back_s", "s to the next step of all processes"),
             Measure("new_step_s", "s to the next step not done before"),
             Measure("steps_to_new", "steps to the first one not done before"),
         ]
@@ -341,7 +343,7 @@ def model_flags(spec: dict) -> dict[str, object]:
     }
 
 
-def strike(command: list[str | Path], metrics: Path, kill_at: int) -> Figures:
+def strike(command: list[str | Path], metrics: Path, processes: int, kill_at: int) -> Figures:
     """Starts a local run, kills one of its workers once `kill_at` steps are done, and looks how training goes on."""
 
     def steps() -> list[int]:
@@ -373,7 +375,12 @@ def strike(command: list[str | Path], metrics: Path, kill_at: int) -> Figures:
         first = wait_for("a step", lambda: len(steps()) != len(before) and steps()[-1:] != before[-1:])
         redone = max(0, before[-1] - steps()[-1] + 1)
         new = wait_for("a new step", lambda: steps()[-1] > before[-1])
-        return {"first_step_s": first - killed, "new_step_s": new - killed, "steps_to_new": redone + 1}
+        errors = WORK / "stderr.txt"
+        wait_for("the other worker", lambda: errors.read_text().count(f"on {processes} workers)") > 1)
+        last = steps()[-1]
+        back = wait_for("a step of all", lambda: steps()[-1] > last)
+        times = {"first_step_s": first, "new_step_s": new, "all_back_s": back}
+        return {name: at - killed for name, at in times.items()} | {"steps_to_new": redone + 1}
     finally:
         process.kill()
         process.wait()

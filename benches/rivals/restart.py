@@ -1,10 +1,11 @@
 """Recovery as people have it in PyTorch: torchrun restarts every process, which load the last checkpoint.
 
 The model and the batch are those of sasrec.py, on DistributedDataParallel over Gloo. One process is killed with
-SIGKILL when training is under way. Counted is from there to the first step any process has done since, and to the
-first one that had not been done before.
+SIGKILL when training is under way. Counted is from there to the first step done since, which is with all processes,
+and to the first one that had not been done before. Rank 0 survives, the machine does, and the log has been read and
+grouped before: processes that are started again load that.
 
-    restart.py events.csv.gz --order position --max-len 50 --batch 256 --dropout 0.4 --processes 2 --every 20
+    restart.py events.csv.gz --order position --max-len 50 --batch 256 --dropout 0.4 --processes 2 --every 20 --kill-at 30
 
 Prints one JSON object.
 """
@@ -15,11 +16,13 @@ import argparse
 import contextlib
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -31,7 +34,6 @@ sys.path.insert(0, str(Path(__file__).parent))  # `-P` leaves it out.
 
 from sasrec import SASRec, Sequences, model_parser, read_timelines  # noqa: E402
 
-KILL_AT = 30  # Halfway between two checkpoints, on average what a fault costs, when there is one every 20 steps.
 HUNG = 300  # Seconds.
 
 
@@ -43,7 +45,7 @@ def train(options: argparse.Namespace) -> None:
     rank, size = dist.get_rank(), dist.get_world_size()
     (options.work / f"pid-{rank}").write_text(str(os.getpid()))
 
-    timelines, items = read_timelines(options.log, options.order)
+    timelines, items = pickle.loads((options.work / "timelines").read_bytes())
     dataset = Sequences([items for items in timelines if len(items) >= 4], options.max_len)
     sampler = DistributedSampler(dataset, seed=7)
     loader = DataLoader(dataset, batch_size=options.batch // size, sampler=sampler)
@@ -84,18 +86,10 @@ def steps_done(work: Path) -> list[tuple[int, float]]:
     return [(int(step), float(at)) for step, at in (line.split() for line in lines if line.count(" ") == 1)]
 
 
-def wait_for(what: str, found) -> tuple[int, float]:
-    by = time.monotonic() + HUNG
-    while time.monotonic() < by:
-        if (there := found()) is not None:
-            return there
-        time.sleep(0.02)
-    raise SystemExit(f"restart.py: {what} did not come within {HUNG} s")
-
-
 def strike(options: argparse.Namespace) -> dict[str, float]:
     """Trains, kills the last process, and looks how training goes on."""
     work = options.work
+    (work / "timelines").write_bytes(pickle.dumps(read_timelines(options.log, options.order)))
     torchrun = [sys.executable, "-P", "-m", "torch.distributed.run", "--nnodes=1", "--max-restarts=3"]
     rendezvous = ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", f"--nproc-per-node={options.processes}"]
     program = [__file__, *sys.argv[1:], "--work", str(work), "--train"]
@@ -103,8 +97,17 @@ def strike(options: argparse.Namespace) -> dict[str, float]:
     # (https://github.com/pytorch/pytorch/issues/135712).
     environment = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     run = subprocess.Popen([*torchrun, *rendezvous, *program], stdout=sys.stderr, env=environment)
+
+    def wait_for(what: str, found: Callable[[], tuple[int, float] | None]) -> tuple[int, float]:
+        by = time.monotonic() + HUNG
+        while (there := found()) is None:
+            if run.poll() is not None or time.monotonic() > by:
+                raise SystemExit(f"restart.py: {what} did not come")
+            time.sleep(0.02)
+        return there
+
     try:
-        wait_for("training", lambda: next((at for at in steps_done(work) if at[0] >= KILL_AT), None))
+        wait_for("training", lambda: next((at for at in steps_done(work) if at[0] >= options.kill_at), None))
         victim = int((work / f"pid-{options.processes - 1}").read_text())
         killed = time.time()
         os.kill(victim, signal.SIGKILL)
@@ -115,6 +118,7 @@ def strike(options: argparse.Namespace) -> dict[str, float]:
         new = wait_for("a new step", lambda: next((at for at in steps_done(work) if at[0] > furthest), None))
         return {
             "first_step_s": first[1] - killed,
+            "all_back_s": first[1] - killed,
             "new_step_s": new[1] - killed,
             "steps_to_new": furthest - first[0] + 2,
         }
@@ -132,6 +136,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--every", type=int, default=20, help="steps between checkpoints")
+    parser.add_argument("--kill-at", type=int, required=True, help="the step after which a process is killed")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -277,6 +277,32 @@ fn a_full_disk_with_all_of_a_run_on_it_ends_no_training_and_loses_no_line() {
     });
 }
 
+#[test]
+fn who_is_told_to_end_twice_ends_though_the_disk_is_full() {
+    let _alone = one_at_a_time();
+    if let Some(why) = no_small_disks() {
+        println!("skipped: {why}");
+        return;
+    }
+    let place = Place::with_log(100, 64, 2_000);
+    let disk = place.path("disk");
+    fs::create_dir(&disk).expect("a directory");
+    let fields = ["name=full", "train.steps=1000000", "runs=disk/runs", "checkpoint.every=300ms"];
+    let program = place.coordinator(&command("local", "ids.yaml", &fields));
+    let mut running = program.with_disk(&disk, 20_000).start();
+    let metrics = "runs/full/metrics.jsonl";
+    let inside = || running.hold(&disk).ok().filter(|held| held.path(metrics).exists());
+    let held = until("it trains on a disk of its own", inside);
+    fill(&held.path("filler"));
+    says(&mut running, "WARNING: ", 0, "a full disk");
+    running.interrupt();
+    says(&mut running, "Ctrl-C again to kill", 0, "an interrupt");
+    // Close together they are one.
+    std::thread::sleep(WHILE / 2);
+    running.interrupt();
+    running.wait().expect_exit(130);
+}
+
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs_f64()
 }

@@ -100,6 +100,8 @@ impl Screen {
                     ));
                 }
             }
+            // Nor, while one before it cannot be written, can this one.
+            Notice::CheckpointFailed { .. } if self.is_unsaved => {}
             Notice::CheckpointFailed { step, message } => self.say(&format!(
                 "WARNING: the checkpoint of step {} could not be written, training goes on: {message}",
                 number(*step)

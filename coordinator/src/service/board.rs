@@ -234,8 +234,10 @@ impl Board {
             // Workers tell the next coordinator again what they told the last.
             let again = match notice {
                 Notice::Started(_) => entry.began().is_some(),
-                // It is tried again and again.
-                Notice::CheckpointDelayed { .. } => entry.view.trouble.is_some(),
+                // It is tried again and again, and so are those after it.
+                Notice::CheckpointDelayed { .. } | Notice::CheckpointFailed { .. } => {
+                    entry.view.trouble.is_some()
+                }
                 _ => false,
             };
             let (kind, message) = super::convert::in_words(notice).filter(|_| !again)?;

@@ -2,16 +2,10 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, ops::Range};
 
-/// Deals `lanes` to `world` ranks: contiguous ranges, as even as can be, larger ones first.
+/// The lanes of one of `world` ranks: contiguous ranges, as even as can be, larger ones first. `world` is not 0.
 ///
 /// Ranks beyond the number of lanes get an empty range (jobs that ask for so many are refused
 /// before they get here).
-#[cfg(test)]
-fn deal(lanes: u32, world: u32) -> Vec<Range<u32>> {
-    (0..world).map(|rank| share(lanes, world, rank)).collect()
-}
-
-/// The lanes of one rank; `world` is not 0.
 pub(crate) fn share(lanes: u32, world: u32, rank: u32) -> Range<u32> {
     let (even, larger) = (lanes / world, lanes % world);
     let bound = |rank: u32| rank * even + rank.min(larger);
@@ -19,7 +13,7 @@ pub(crate) fn share(lanes: u32, world: u32, rank: u32) -> Range<u32> {
 }
 
 /// How many lanes each rank gets, by how many it can do in the same time: each one at least, as long as there are so
-/// many, and then whoever would be done with one more the soonest. Ranks of the same speed get what [`deal`] gives them.
+/// many, and then whoever would be done with one more the soonest. Ranks of the same speed get as many as in [`share`].
 pub(crate) fn by_speed(lanes: u32, speeds: &[f64]) -> Vec<u32> {
     let mut shares = vec![0; speeds.len()];
     // Billionths of a lane's time, so that times have an order.
@@ -38,7 +32,11 @@ pub(crate) fn by_speed(lanes: u32, speeds: &[f64]) -> Vec<u32> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{by_speed, deal};
+    use super::*;
+
+    fn deal(lanes: u32, world: u32) -> Vec<Range<u32>> {
+        (0..world).map(|rank| share(lanes, world, rank)).collect()
+    }
 
     #[test]
     fn who_is_half_as_fast_gets_half_as_much() {
