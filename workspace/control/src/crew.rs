@@ -34,6 +34,11 @@ impl Memory {
         Memory { device, generation: Generation(1), at_hand, coming_back }
     }
 
+    /// Whether a worker is one of them. One may have an older state.
+    pub(crate) fn counts(&self, worker: &Worker, job: &Job) -> bool {
+        worker.state_of(job) == Some(self.generation)
+    }
+
     fn none(device: Device, generation: Generation) -> Memory {
         Memory { device, generation, at_hand: 0, coming_back: 0 }
     }

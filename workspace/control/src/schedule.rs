@@ -78,7 +78,7 @@ impl State {
     /// While workers have a training's state in memory, only those join them who are ready: it goes on at once, and
     /// grows later.
     fn most_that_join(&self, job: &Job, memory: Memory, now: Time) -> u32 {
-        let others = self.free(memory.device).filter(|(_, worker)| worker.state_of(job).is_none());
+        let others = self.free(memory.device).filter(|(_, worker)| !memory.counts(worker, job));
         memory.at_hand + memory.coming_back + self.newcomers(job, others, now).ready
     }
 

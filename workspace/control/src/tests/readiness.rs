@@ -195,3 +195,22 @@ fn what_a_job_in_a_pause_goes_on_from_is_left_to_it() {
     world.pass(SECOND, &[]);
     assert!(!world.worker("w1").is_some_and(Worker::is_asked_to_get_ready));
 }
+
+#[test]
+fn who_was_frozen_and_has_an_older_state_joins_again() {
+    let mut world = World::new(2);
+    world.submit(job("a", 1, 2));
+    world.say("w1", started());
+    let had = world.task("w2");
+    world.pass(SECOND * 5, &["w2"]);
+    world.say("w1", failure(FailureKind::LostPeer));
+    assert_eq!(world.members("a"), ["w1"]);
+    world.say("w1", started());
+    world.reconnect_with("w2", had.clone(), had);
+    world.say("w2", FromWorker::Idle);
+    world.apply(Event::Tick);
+    world.got_ready("w2", "a", None);
+    world.pass(Policy::default().settle, &[]);
+    world.say("w1", trained(true));
+    assert_eq!(world.members("a"), ["w1", "w2"]);
+}

@@ -117,22 +117,37 @@ impl World {
     pub(super) fn join(&mut self, worker: &str, device: Device) {
         self.numbers += 1;
         self.workers.insert(worker.into(), (Session(0), Incarnation(self.numbers)));
-        self.connect(worker, device, None);
+        self.connect(worker, device, None, None);
     }
 
     /// The same process connects again.
     pub(super) fn reconnect(&mut self, worker: &str, running: Option<Membership>) {
-        self.connect(worker, Device::Cpu, running);
+        self.reconnect_with(worker, running, None);
     }
 
-    fn connect(&mut self, worker: &str, device: Device, running: Option<Membership>) {
+    /// The same, with what it has in memory.
+    pub(super) fn reconnect_with(
+        &mut self,
+        worker: &str,
+        running: Option<Membership>,
+        state: Option<Membership>,
+    ) {
+        self.connect(worker, Device::Cpu, running, state);
+    }
+
+    fn connect(
+        &mut self,
+        worker: &str,
+        device: Device,
+        running: Option<Membership>,
+        state: Option<Membership>,
+    ) {
         self.numbers += 1;
         let session = Session(self.numbers);
         let (connection, incarnation) = self.workers.get_mut(worker).expect("it has a process");
         *connection = session;
         let (name, about) = (worker.into(), String::new());
-        let registration =
-            Registration { name, incarnation: *incarnation, device, about, running, state: None };
+        let registration = Registration { name, incarnation: *incarnation, device, about, running, state };
         self.apply(Event::Registered(session, registration));
     }
 
