@@ -225,7 +225,7 @@ mod tests {
                 return self.store.write(write).await;
             }
             self.failures.store(left - 1, Ordering::Relaxed);
-            if left % 2 == 0 {
+            if left.is_multiple_of(2) {
                 self.store.write(write).await?;
             }
             Err(StoreError::Unavailable { place: "flaky".into(), reason: "a fault".into() })

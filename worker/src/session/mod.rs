@@ -279,7 +279,7 @@ impl Session {
         self.voice.begin(part.clone());
         let run = assign.places.as_ref().map(|places| places.run.as_str());
         self.log.begin(run.unwrap_or_default(), &self.who.name, generation);
-        match task::start(self.begin(part.clone(), assign)) {
+        match task::start(self.start_with(part.clone(), assign)) {
             Ok(running) => self.running = Some(running),
             Err(why) => {
                 let failed = could_not_start(format!("the task's thread cannot be started: {why}"));
@@ -295,7 +295,9 @@ impl Session {
         let part = Membership { job: job.clone(), generation: 0 };
         let begun = match self.voice.is_busy() {
             true => Err("there is a task".to_owned()),
-            false => Readying::start(self.begin(part, assign)).map_err(|why| format!("no thread: {why}")),
+            false => {
+                Readying::start(self.start_with(part, assign)).map_err(|why| format!("no thread: {why}"))
+            }
         };
         match begun {
             Ok(readying) => self.readying = Some(readying),
@@ -303,8 +305,8 @@ impl Session {
         }
     }
 
-    /// What it takes to begin; whatever it gets ready for that is something else is given up.
-    fn begin(&mut self, part: Membership, assign: Assign) -> task::Start {
+    /// What it takes to start; whatever it gets ready for that is something else is given up.
+    fn start_with(&mut self, part: Membership, assign: Assign) -> task::Start {
         let before = self.readying.take();
         before.iter().filter(|before| !before.is_for(&assign)).for_each(Readying::give_up);
         task::Start {

@@ -109,7 +109,9 @@ impl World {
     }
 
     fn fail(&mut self, process: usize, failure: Failure) {
-        self.processes[process].kept.take_if(|_| !failure.kind.spares_the_state());
+        if !failure.kind.spares_the_state() {
+            self.processes[process].kept = None;
+        }
         self.over(process, FromWorker::Failed(failure));
     }
 

@@ -196,10 +196,10 @@ impl World {
             // One of an older generation comes from the past; that of the present one, again.
             (Order::Assign(_), _) if generation <= there.newest => {}
             (Order::Assign(assignment), _) => self.obey(process, generation, assignment),
-            (Order::GetReady(assignment), task) => {
-                if task.as_ref().is_none_or(|task| task.doing == Doing::Over) {
-                    self.get_ready(process, assignment);
-                }
+            (Order::GetReady(assignment), task)
+                if task.as_ref().is_none_or(|task| task.doing == Doing::Over) =>
+            {
+                self.get_ready(process, assignment);
             }
             (order, Some(task)) if task.generation == generation => match order {
                 Order::Rendezvous { .. } if task.doing == Doing::Waiting && task.rank != Rank(0) => {
