@@ -18,6 +18,9 @@ use crate::{
 /// Between two looks at a job: each starts a program.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Kilobytes of the empty disk that hides a directory.
+const BLIND: u32 = 20_000;
+
 /// The job file of a service's jobs; each is given a name of its own.
 const JOB: &str = "ids.yaml";
 
@@ -84,6 +87,12 @@ impl Service {
     /// Starts a worker in a network namespace, and waits until it is in the pool.
     pub fn add_worker_in(&mut self, namespace: &str, name: &str) {
         self.add_workers_as(name, 1, |program| program.in_network(namespace));
+    }
+
+    /// Starts a worker that does not see what is in this directory, and waits until it is in the pool.
+    pub fn add_worker_blind_to(&mut self, directory: &str, name: &str) {
+        let hidden = self.place.path(directory);
+        self.add_workers_as(name, 1, |program| program.with_disk(&hidden, BLIND));
     }
 
     fn add_workers_as(&mut self, name: &str, count: u32, started_as: impl FnOnce(Program) -> Program) {

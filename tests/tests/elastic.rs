@@ -4,7 +4,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use twinspire_tests::{Place, one_at_a_time};
+use twinspire_tests::{Place, Service, one_at_a_time};
 
 const STEPS: u64 = 120;
 
@@ -67,4 +67,45 @@ fn survivors_go_on_from_memory_and_nothing_is_lost_or_repeated() {
     let difference = place.state("whole").difference(&place.state("struck"));
     println!("three deaths later the model differs by {difference}");
     assert!(difference.relative <= 1e-4, "{difference}");
+}
+
+/// In so many deaths, each of which comes sooner than a checkpoint is due, one is written.
+const MOST_DEATHS: u32 = 20;
+
+#[test]
+fn checkpoints_come_in_time_however_often_the_company_changes() {
+    let _alone = one_at_a_time();
+    let mut service = Service::new(1, &["--settle", "1s"], Vec::new());
+    service.add_workers("pool", 2);
+    let fields = [
+        "workers={min: 1, max: 2}",
+        "train.steps=1000000",
+        "checkpoint.every_steps=1000000",
+        "checkpoint.every=10s",
+    ];
+    service.submit("long", &fields, &[]).expect_exit(0);
+    let is_saved = |job: &Value| job["checkpoint_step"].is_u64();
+    for death in 1.. {
+        assert!(death <= MOST_DEATHS, "there is no checkpoint yet");
+        let is_whole = |job: &Value| {
+            let has_both = job["workers"].as_array().map(Vec::len) == Some(2);
+            is_saved(job) || (has_both && job["training"]["step"].is_u64())
+        };
+        let job = service.wait_for_job("long", "on two workers", is_whole);
+        if is_saved(&job) {
+            println!("a checkpoint after {} deaths", death - 1);
+            break;
+        }
+        // The one that came last: somebody has the state in memory.
+        let victim = service.worker_processes().into_iter().max().expect("a worker");
+        let victim = Pid::from_raw(victim.cast_signed()).expect("a process");
+        kill_process(victim, Signal::KILL).expect("a worker of ours");
+        let generation = job["generation"].as_u64();
+        service.wait_for_job("long", "in another generation", |job| job["generation"].as_u64() > generation);
+    }
+    let from_the_start = service.began_at("long").into_iter().filter(|step| *step == 0).count();
+    assert_eq!(from_the_start, 1, "it went on from memory");
+    service.run(&["cancel", "long"]).expect_exit(0);
+    service.wait_for_phase("long", "cancelled");
+    service.assert_all_rows_were_trained_once("long");
 }

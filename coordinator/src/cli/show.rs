@@ -100,6 +100,8 @@ pub(super) fn job(job: &v1::Job) -> Value {
             "since_ms": trouble.since_ms,
             "message": trouble.message,
         })),
+        "unsaved_since_ms": job.unsaved_since_ms,
+        "left_out": job.left_out.iter().map(left_out_value).collect::<Vec<_>>(),
         "dataset": job.dataset_uri,
         "retries": job.retries,
         "failure": job.failure.as_ref().map(|failure| json!({
@@ -127,6 +129,7 @@ pub(super) fn worker(worker: &v1::Worker) -> Value {
         "generation": worker.generation,
         "rank": worker.rank,
         "lanes": [worker.first_lane, worker.end_lane],
+        "left_out_of": worker.left_out_of,
         "silent_ms": worker.silent_ms,
         "since_ms": worker.since_ms,
     })
@@ -174,9 +177,13 @@ pub(super) fn workers(workers: &[v1::Worker], wide: bool) -> Table {
     }
     let mut table = plain(header);
     for worker in workers {
+        let cannot = match worker.left_out_of.is_empty() {
+            true => String::new(),
+            false => format!(", cannot do {}", worker.left_out_of.join(", ")),
+        };
         let mut row = vec![
             worker.name.clone(),
-            worker.state.clone(),
+            format!("{}{cannot}", worker.state),
             worker.device.clone(),
             worker.job.clone(),
             worker.rank.map_or(String::new(), |rank| rank.to_string()),
@@ -217,11 +224,20 @@ pub(super) fn status(job: &v1::Job) -> String {
         }
     };
     line("job", job.name.clone());
-    line("phase", format!("{} for {}: {}", job.phase, duration(since(job.since_ms)), job.reason));
-    line("before it", job.ahead.join(", "));
     // Something that was asked for afterwards may have failed: that is in its events.
-    if let Some(failure) = job.failure.as_ref().filter(|_| job.phase != "succeeded") {
-        line("failure", format!("[{}] {}", failure.code, failure.message));
+    let failure = job.failure.as_ref().filter(|_| job.phase != "succeeded");
+    let reason = match failure.is_some_and(|failure| job.reason.ends_with(&failure.message)) {
+        true => String::new(),
+        false => format!(": {}", job.reason),
+    };
+    line("phase", format!("{} for {}{reason}", job.phase, duration(since(job.since_ms))));
+    line("before it", job.ahead.join(", "));
+    if let Some(failure) = failure {
+        let on = match failure.worker.is_empty() {
+            true => String::new(),
+            false => format!(" on {}", failure.worker),
+        };
+        line("failure", format!("[{}]{on}: {}", failure.code, failure.message));
     }
     if let Some(progress) = &job.progress {
         match (&progress.training, &job.started) {
@@ -248,19 +264,10 @@ pub(super) fn status(job: &v1::Job) -> String {
         "workers",
         format!("{} of {} to {}  {workers}", job.workers.len(), job.min_workers, job.max_workers),
     );
+    line("left out", left_out(job).join("\n             "));
     line("lanes", job.lanes.to_string());
     line("checkpoint", job.checkpoint_step.map_or(String::new(), |step| format!("step {}", number(step))));
-    if let Some(trouble) = &job.checkpoint_trouble {
-        let (at, ago) = (moment(trouble.since_ms), duration(since(trouble.since_ms)));
-        let risk = match job.checkpoint_step {
-            Some(step) => format!("what was trained since step {}", number(step)),
-            None => "all that was trained".into(),
-        };
-        line(
-            "AT RISK",
-            format!("{risk}: checkpoints cannot be written since {at} ({ago}): {}", trouble.message),
-        );
-    }
+    line("AT RISK", at_risk(job).unwrap_or_default());
     line("dataset", job.dataset_uri.clone());
     line("priority", job.priority.to_string());
     line("submitted", moment(job.submitted_ms));
@@ -273,6 +280,42 @@ pub(super) fn status(job: &v1::Job) -> String {
     }
     line("run", job.places.as_ref().map_or(String::new(), |places| places.run.clone()));
     text
+}
+
+/// A checkpoint that has not come after so many times `checkpoint.every` is overdue.
+const OVERDUE: u32 = 2;
+
+/// What is lost if all workers are, and why that is more than it should be.
+pub(super) fn at_risk(job: &v1::Job) -> Option<String> {
+    let risk = match job.checkpoint_step {
+        Some(step) => format!("what was trained since step {}", number(step)),
+        None => "all that was trained".into(),
+    };
+    if let Some(trouble) = &job.checkpoint_trouble {
+        let (at, ago) = (moment(trouble.since_ms), duration(since(trouble.since_ms)));
+        let why = &trouble.message;
+        return Some(format!("{risk}: checkpoints cannot be written since {at} ({ago}): {why}"));
+    }
+    let unsaved = since(job.unsaved_since_ms.filter(|_| job.phase == "running")?);
+    let every = Duration::from_millis(job.checkpoint_every_ms);
+    (!every.is_zero() && unsaved > every * OVERDUE).then(|| {
+        let (unsaved, every) = (duration(unsaved), duration(every));
+        format!("{risk}: there has been no checkpoint for {unsaved}, and `checkpoint.every` is {every}")
+    })
+}
+
+/// Workers that a job leaves out, and why, for people.
+pub(super) fn left_out(job: &v1::Job) -> Vec<String> {
+    let one = |out: &v1::LeftOut| {
+        let v1::LeftOut { worker, code, message, since_ms } = out;
+        format!("{worker}: [{code}] {message} ({} ago; asked again every minute)", duration(since(*since_ms)))
+    };
+    job.left_out.iter().map(one).collect()
+}
+
+fn left_out_value(out: &v1::LeftOut) -> Value {
+    let v1::LeftOut { worker, code, message, since_ms } = out;
+    json!({ "worker": worker, "code": code, "message": message, "since_ms": since_ms })
 }
 
 /// A job in full, for people, with where its things are.

@@ -130,10 +130,8 @@ impl Explain {
         let mut jobs = self.server.connect().await?;
         let job = jobs.get(v1::GetRequest { name: self.job.clone() }).await?.into_inner();
         let events = events(&mut jobs, self.job).await?;
-        let why: Vec<_> = events
-            .iter()
-            .filter(|event| matches!(event.kind.as_str(), "retrying" | "stopping" | "slow"))
-            .collect();
+        let of = |kind: &str| events.iter().filter(|event| event.kind == kind).collect::<Vec<_>>();
+        let (faults, changes, slow) = (of("retrying"), of("stopping"), of("slow"));
         if let Format::Json | Format::Yaml = self.output {
             let value = json!({
                 "name": job.name,
@@ -141,7 +139,11 @@ impl Explain {
                 "reason": job.reason,
                 "ahead": job.ahead,
                 "seconds": job.spent.as_ref().map(spent::json),
-                "interrupted_by": why.into_iter().map(show::event_value).collect::<Vec<_>>(),
+                "at_risk": show::at_risk(&job),
+                "left_out": show::job(&job)["left_out"],
+                "interrupted_by": faults.into_iter().map(show::event_value).collect::<Vec<_>>(),
+                "stopped_for": changes.into_iter().map(show::event_value).collect::<Vec<_>>(),
+                "slow": slow.into_iter().map(show::event_value).collect::<Vec<_>>(),
             });
             show::value(&value, self.output)?;
             return Ok(ExitCode::SUCCESS);
@@ -154,17 +156,37 @@ impl Explain {
             let workers = jobs.list_workers(v1::ListWorkersRequest {}).await?.into_inner().workers;
             out::line(show::pool(&workers))?;
         }
+        for worker in show::left_out(&job) {
+            out::line(format_args!("goes on without {worker}"))?;
+        }
+        if let Some(risk) = show::at_risk(&job) {
+            out::line(format_args!("at risk is {risk}"))?;
+        }
         if let Some(spent) = &job.spent {
             out::line(spent::table(spent))?;
         }
-        if !why.is_empty() {
-            out::line("interrupted by:")?;
-            for event in why {
-                out::line(format_args!("  {}", show::event(event)))?;
-            }
-        }
+        list("interrupted by", &faults)?;
+        list("stopped between two steps for", &changes)?;
+        list("slow workers", &slow)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The last of some events.
+fn list(what: &str, events: &[&v1::JobEvent]) -> Result<(), CliError> {
+    const MOST: usize = 10;
+    if events.is_empty() {
+        return Ok(());
+    }
+    let earlier = events.len().saturating_sub(MOST);
+    out::line(format_args!("{what}:"))?;
+    if earlier > 0 {
+        out::line(format_args!("  {earlier} earlier ones (`coordinator events` has them), and"))?;
+    }
+    for event in &events[earlier..] {
+        out::line(format_args!("  {}", show::event(event)))?;
+    }
+    Ok(())
 }
 
 /// All that happened to a job.

@@ -135,8 +135,9 @@ impl Screen {
             Notice::NotReady { failure } => {
                 let worker = failure.worker.as_ref().map_or("a worker", |worker| worker.as_str());
                 let Failure { code, message, .. } = failure;
-                self.say(&format!("{worker} cannot get ready to join: {message} [{code}]"));
+                self.say(&format!("{worker} cannot do its part, and is left out: {message} [{code}]"));
             }
+            Notice::Ready { worker } => self.say(&format!("{worker} can do its part now, and may join")),
             Notice::Assigned { .. } | Notice::GettingReady { .. } | Notice::Stopping { .. } => {}
             Notice::Done(result) | Notice::AlsoDone(result) => {
                 self.told = None;

@@ -221,6 +221,7 @@ fn assign(assignment: Assignment, spec: &JobSpec) -> v1::Assign {
         heartbeat_ms: assignment.heartbeat.as_millis() as u64,
         let_go_ms: assignment.let_go.as_millis() as u64,
         newest_checkpoint: assignment.newest_checkpoint,
+        unsaved_ms: assignment.unsaved.as_millis() as u64,
         submitted_ms: assignment.submitted.0,
         afterwards: assignment.afterwards,
         places: Some(places(&Places::of(spec))),
@@ -333,10 +334,10 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
         }
         Notice::Committed { step } => ("checkpoint", format!("checkpoint of step {step}")),
         Notice::CheckpointDelayed { step, message } => {
-            ("checkpoint", format!("the checkpoint of step {step} cannot be written for now: {message}"))
+            ("unsaved", format!("the checkpoint of step {step} cannot be written for now: {message}"))
         }
         Notice::CheckpointFailed { step, message } => {
-            ("checkpoint", format!("the checkpoint of step {step} could not be written: {message}"))
+            ("unsaved", format!("the checkpoint of step {step} could not be written: {message}"))
         }
         Notice::Retrying { failure, retry, of, after } => {
             let pause = if after.is_zero() { String::new() } else { format!(" in {after:?}") };
@@ -366,8 +367,9 @@ pub(super) fn in_words(notice: &Notice) -> Option<(&'static str, String)> {
         Notice::NotReady { failure } => {
             let worker = failure.worker.as_ref().map_or("a worker", |worker| worker.as_str());
             let Failure { code, message, .. } = failure;
-            ("not-ready", format!("{worker} cannot get ready to join: {message} [{code}]"))
+            ("not-ready", format!("{worker} cannot do its part, and is left out: {message} [{code}]"))
         }
+        Notice::Ready { worker } => ("ready", format!("{worker} can do its part now, and may join")),
         Notice::Stopping { reason } => ("stopping", format!("stopping at the next step: {reason}")),
         Notice::Done(result) | Notice::AlsoDone(result) => ("done", done_in_words(result)),
         Notice::Refused { reason } => ("refused", reason.clone()),

@@ -195,6 +195,7 @@ impl Engine {
                 (Some(job), Some(attempt), Some(rank)) => attempt.lanes_of(rank, job.request.lanes),
                 _ => 0..0,
             };
+            let excludes = |job: &&Job| !job.phase.is_final() && job.excludes(name, worker);
             Some(WorkerView {
                 name: name.clone(),
                 worker: worker.clone(),
@@ -202,6 +203,7 @@ impl Engine {
                 drained: self.state.is_drained(name),
                 rank,
                 lanes,
+                left_out_of: self.state.jobs().filter(excludes).map(|job| job.name().clone()).collect(),
                 silent_ms: now.since(worker.heard).as_millis() as u64,
             })
         };

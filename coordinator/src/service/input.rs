@@ -52,6 +52,8 @@ pub struct WorkerView {
     pub rank: Option<Rank>,
     /// The lanes it holds there.
     pub lanes: std::ops::Range<u32>,
+    /// Jobs whose work it cannot do.
+    pub left_out_of: Vec<JobName>,
     /// Milliseconds since it was last heard of.
     pub silent_ms: u64,
 }

@@ -23,7 +23,7 @@ mod pace;
 mod spent;
 mod standing;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use twinspire_dataset::{HeldOut as Part, LaneReader, LaneReaderSettings};
 use twinspire_proto::v1::{FailureKind, Trained, TrainingStarted, Validated, worker_message::Body};
@@ -91,10 +91,15 @@ fn train(task: &Task, kept: &mut Kept, begun: Instant) -> Result<Trained, TaskEr
             kept: beginning.kept,
         }));
     }
+    // However often its company changes, what goes on in memory is saved in time.
+    let unsaved = match beginning.kept {
+        true => Duration::from_millis(task.assign.unsaved_ms) + begun.elapsed(),
+        false => Duration::ZERO,
+    };
     let mut training = Training {
         due: Due::new(&task.spec, steps_per_epoch, loaded.total_steps),
         metrics: Metrics::new(task, steps_per_epoch, first, standing.spent)?,
-        checkpoints: Checkpoints::start(task, loaded)?,
+        checkpoints: Checkpoints::start(task, loaded, unsaved)?,
         task,
         loaded,
     };

@@ -113,6 +113,8 @@ pub struct Assignment {
     pub let_go: Duration,
     /// Step of the newest checkpoint known to be visible.
     pub newest_checkpoint: Option<u64>,
+    /// For how long what was trained has been in no checkpoint.
+    pub unsaved: Duration,
     /// When the job was submitted: tells jobs of one name apart.
     pub submitted: Time,
     /// The stage was asked for when the job was over: what comes of it stands beside the job's own results.
@@ -202,10 +204,15 @@ pub enum Notice {
         /// Which.
         workers: Vec<WorkerName>,
     },
-    /// A worker could not get ready; the others train on without it.
+    /// A worker cannot do the job's work; the others train on without it.
     NotReady {
         /// Who, and why.
         failure: Failure,
+    },
+    /// One that could not is ready now.
+    Ready {
+        /// Which.
+        worker: WorkerName,
     },
     /// Training stops at the next step boundary.
     Stopping {

@@ -58,8 +58,13 @@ impl Crew {
         &self.shares
     }
 
-    /// Who has the states of trainings in memory that were interrupted.
-    pub(crate) fn memories<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> BTreeMap<JobName, Memory> {
+    /// Who has the states of trainings in memory that were interrupted. Of those who do not let go in time nothing is
+    /// expected any more: what others have is older, and better than nothing.
+    pub(crate) fn memories<'a>(
+        &self,
+        jobs: impl Iterator<Item = &'a Job>,
+        now: Time,
+    ) -> BTreeMap<JobName, Memory> {
         let jobs: BTreeMap<&JobName, &Job> = jobs.map(|job| (job.name(), job)).collect();
         let mut memories = BTreeMap::new();
         if jobs.is_empty() {
@@ -70,9 +75,9 @@ impl Crew {
             let Some(state) = worker.state.as_ref().filter(|_| worker.is_free() || is_coming_back) else {
                 continue;
             };
-            let Some(generation) = jobs.get(&state.job).and_then(|job| worker.state_of(job)) else {
-                continue;
-            };
+            let Some(job) = jobs.get(&state.job) else { continue };
+            let is_late = is_coming_back && now.since(job.since) >= job.request.timeouts.let_go;
+            let Some(generation) = worker.state_of(job).filter(|_| !is_late) else { continue };
             let none = Memory::none(worker.device, generation);
             let memory = memories.entry(state.job.clone()).or_insert(none);
             if generation > memory.generation {

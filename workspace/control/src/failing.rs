@@ -1,8 +1,11 @@
 //! What becomes of a job whose task fails.
 
+use std::time::Duration;
+
 use crate::{
     Failure, FailureKind, Interruption, JobName, Notice, Phase, Rank, Stage, State, Time, Wish, WorkerName,
     failure::{MAX_RETRIES, Remedy, remedy},
+    fitness::OwnFault,
     state::Outcome,
 };
 
@@ -64,10 +67,7 @@ impl State {
 
     /// The job's task failed: it is tried again, or given up.
     pub(crate) fn failed(&mut self, name: &JobName, failure: Failure, now: Time, out: &mut Outcome) {
-        if let Some(attempt) = self.jobs.get(name).and_then(|job| job.attempt.clone()) {
-            self.leave_newcomers_out(name, &attempt, now);
-        }
-        self.abandon(name, out);
+        let attempt = self.abandon(name, out);
         let Some(job) = self.jobs.get_mut(name) else { return };
         if job.wish != Wish::Run {
             return self.rest(name, String::new(), now, out);
@@ -75,35 +75,58 @@ impl State {
         if job.remaining.front().is_some_and(|stage| *stage == Stage::Train) {
             job.interrupted.get_or_insert((Interruption::Fault, now));
         }
-        match remedy(failure.kind, job.retries) {
-            Remedy::Fail => {
-                let reason = if job.retries > 0 {
-                    format!("{} (tried {} times without getting further)", failure.message, job.retries + 1)
-                } else {
-                    failure.message.clone()
-                };
-                job.failure = Some(Failure { message: reason.clone(), ..failure });
-                job.interrupted = None;
-                let phase = match job.returns_to.take() {
-                    // One more stage of a job that was over: it is over as before.
-                    Some(before) => {
-                        job.remaining.pop_front();
-                        before
-                    }
-                    None => Phase::Failed,
-                };
-                self.enter(name, phase, reason, now, out);
+        let retries = job.retries;
+        let remedy = match self.leave_out(name, &failure, now, out) {
+            Some(OwnFault::First) => return self.go_on_without(name, &failure, now, out),
+            Some(OwnFault::Again) => remedy(FailureKind::Crash, retries),
+            None => {
+                attempt.iter().for_each(|attempt| self.leave_newcomers_out(name, attempt, now));
+                remedy(failure.kind, retries)
             }
-            // Invariant D: `retries` is only set back by a newer checkpoint, by more steps than ever in
-            // memory, by a finished stage, or by a person.
-            Remedy::Retry { after } => {
-                job.retries += 1;
-                job.not_before = Some(now + after);
-                let retry = job.retries;
-                let reason = format!("{}; retry {retry} of {MAX_RETRIES}", failure.message);
-                self.enter(name, Phase::Pending, reason, now, out);
-                out.tell(name, Notice::Retrying { failure, retry, of: MAX_RETRIES, after });
-            }
+        };
+        match remedy {
+            Remedy::Retry { after } => self.try_again(name, failure, after, now, out),
+            Remedy::Fail => self.give_up(name, failure, now, out),
         }
+    }
+
+    fn go_on_without(&mut self, name: &JobName, failure: &Failure, now: Time, out: &mut Outcome) {
+        let worker = failure.worker.as_ref().map_or("a worker", WorkerName::as_str);
+        self.enter(name, Phase::Pending, format!("going on without {worker}"), now, out);
+    }
+
+    /// Invariant D: `retries` is only set back by a newer checkpoint, by more steps than ever in memory, by a finished
+    /// stage, or by a person.
+    fn try_again(&mut self, name: &JobName, failure: Failure, after: Duration, now: Time, out: &mut Outcome) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        job.retries += 1;
+        job.not_before = Some(now + after);
+        let retry = job.retries;
+        let reason = format!("{}; retry {retry} of {MAX_RETRIES}", failure.message);
+        self.enter(name, Phase::Pending, reason, now, out);
+        out.tell(name, Notice::Retrying { failure, retry, of: MAX_RETRIES, after });
+    }
+
+    fn give_up(&mut self, name: &JobName, failure: Failure, now: Time, out: &mut Outcome) {
+        let Some(job) = self.jobs.get_mut(name) else { return };
+        let reason = if job.retries >= MAX_RETRIES {
+            format!("{} (tried {} times without getting further)", failure.message, job.retries + 1)
+        } else {
+            failure.message.clone()
+        };
+        let place = failure.worker.as_ref().filter(|worker| !reason.contains(worker.as_str()));
+        let place = place.map_or(String::new(), |worker| format!("{worker}: "));
+        let why = format!("{place}{reason}");
+        job.failure = Some(Failure { message: reason, ..failure });
+        job.interrupted = None;
+        let phase = match job.returns_to.take() {
+            // One more stage of a job that was over: it is over as before.
+            Some(before) => {
+                job.remaining.pop_front();
+                before
+            }
+            None => Phase::Failed,
+        };
+        self.enter(name, phase, why, now, out);
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Attempt, DeviceWish, Failure, Generation, JobName, Phase, Stage, Time, Timeouts, WorkerName,
-    stragglers::Stragglers,
+    fitness::Unfit, stragglers::Stragglers,
 };
 
 /// What somebody asks for by submitting a job, as far as it matters to decisions.
@@ -96,11 +96,17 @@ pub struct Job {
     /// a coordinator that does not lead any more has nothing committed.
     #[serde(default)]
     pub committing: Option<u64>,
+    /// When the newest checkpoint became visible, or training went on from one or began.
+    #[serde(default)]
+    pub saved: Option<Time>,
     /// Why it failed, when it did.
     pub failure: Option<Failure>,
     /// The most steps that training has gone on after from what workers had in memory.
     #[serde(default)]
     pub reached: u64,
+    /// Training has begun once since it was submitted: what it takes is there.
+    #[serde(default)]
+    pub has_trained: bool,
     /// Tries since it last got further.
     pub retries: u32,
     /// The task under way.
@@ -108,9 +114,9 @@ pub struct Job {
     /// Training was under way and is not any more: why, and since when.
     #[serde(default)]
     pub interrupted: Option<(Interruption, Time)>,
-    /// Workers that could not get ready to join it, and when that was.
+    /// Workers that are left out for now.
     #[serde(skip)]
-    pub unfit: BTreeMap<WorkerName, Time>,
+    pub unfit: BTreeMap<WorkerName, Unfit>,
     /// Not to be tried again before then.
     #[serde(skip)]
     pub not_before: Option<Time>,
@@ -133,8 +139,10 @@ impl Job {
             dataset_uri: None,
             checkpoint: request.checkpoint,
             committing: None,
+            saved: None,
             failure: None,
             reached: 0,
+            has_trained: false,
             retries: 0,
             attempt: None,
             interrupted: None,

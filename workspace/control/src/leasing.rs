@@ -1,6 +1,6 @@
 //! Tasks are leased to workers, and taken back.
 
-use std::{cmp::Reverse, ops::Range};
+use std::{cmp::Reverse, ops::Range, time::Duration};
 
 use crate::{
     Assignment, Attempt, Command, Device, Ending, Job, JobName, Member, Membership, Notice, Order, Rank,
@@ -9,7 +9,14 @@ use crate::{
 
 impl Job {
     /// What a worker is told of a stage and of its place in it.
-    pub(crate) fn assignment(&self, stage: Stage, rank: Rank, world: u32, lanes: Range<u32>) -> Assignment {
+    pub(crate) fn assignment(
+        &self,
+        stage: Stage,
+        rank: Rank,
+        world: u32,
+        lanes: Range<u32>,
+        now: Time,
+    ) -> Assignment {
         let Timeouts { collective, heartbeat, let_go, .. } = self.request.timeouts;
         Assignment {
             job: self.name().clone(),
@@ -22,6 +29,7 @@ impl Job {
             heartbeat,
             let_go,
             newest_checkpoint: self.checkpoint,
+            unsaved: self.saved.map_or(Duration::ZERO, |saved| now.since(saved)),
             submitted: self.submitted,
             afterwards: self.is_afterwards(),
         }
@@ -54,23 +62,26 @@ impl State {
         for worker in &workers {
             self.crew.change(worker, |worker| {
                 worker.task = Some(Membership { job: name.clone(), generation });
-                worker.last = Some(Membership { job: name.clone(), generation });
                 worker.readiness = None;
                 worker.state.take_if(|state| state.job != *name || stage != Stage::Train);
                 worker.pace = None;
                 worker.heard = worker.heard.max(now);
             });
-            self.assign(name, worker, out);
+            self.assign(name, worker, now, out);
         }
     }
 
     /// Free workers of a kind: those first who have the job's state in memory, then those who are ready for it, then
-    /// those who did its work before and may have its files cached, and last those who have something of others.
+    /// those who did its work before and may have its files cached, and last those who have something of others. Nobody
+    /// it leaves out.
     fn choose(&self, name: &JobName, device: Device, count: u32) -> Vec<Member> {
         let job = self.jobs.get(name);
-        let fits = |worker: &Worker| worker.is_free() && worker.device == device;
+        let fits = |name: &WorkerName, worker: &Worker| {
+            let is_out = job.is_some_and(|job| job.excludes(name, worker));
+            worker.is_free() && worker.device == device && !is_out
+        };
         let mut free: Vec<(&WorkerName, &Worker)> =
-            self.crew.iter().filter(|(_, worker)| fits(worker)).collect();
+            self.crew.iter().filter(|(name, worker)| fits(name, worker)).collect();
         let last = |worker: &Worker| {
             worker.last.as_ref().filter(|last| last.job == *name).map(|last| last.generation)
         };
@@ -91,7 +102,7 @@ impl State {
     }
 
     /// Tells a member what its part is.
-    pub(crate) fn assign(&self, name: &JobName, worker: &WorkerName, out: &mut Outcome) {
+    pub(crate) fn assign(&self, name: &JobName, worker: &WorkerName, now: Time, out: &mut Outcome) {
         let Some(to) = self.crew.get(worker) else { return };
         let Some(seat) = self.seats.of(worker, to.incarnation) else { return };
         let Some(job) = self.jobs.get(name) else { return };
@@ -99,7 +110,7 @@ impl State {
         let world = attempt.members.len() as u32;
         // Invariant B.
         let lanes = attempt.lanes_of(seat.rank, job.request.lanes);
-        let assignment = job.assignment(attempt.stage, seat.rank, world, lanes);
+        let assignment = job.assignment(attempt.stage, seat.rank, world, lanes, now);
         let (session, generation) = (to.session, attempt.generation);
         out.push(Command::Send { session, generation, order: Order::Assign(assignment) });
     }
@@ -146,8 +157,8 @@ impl State {
     }
 
     /// Gives the job's attempt up; its members are to let go of it.
-    pub(crate) fn abandon(&mut self, name: &JobName, out: &mut Outcome) {
-        let Some(attempt) = self.end_attempt(name, out) else { return };
+    pub(crate) fn abandon(&mut self, name: &JobName, out: &mut Outcome) -> Option<Attempt> {
+        let attempt = self.end_attempt(name, out)?;
         for (rank, member) in attempt.members.iter().enumerate() {
             let rank = Rank(rank as u32);
             let task = Membership { job: name.clone(), generation: attempt.generation };
@@ -163,6 +174,7 @@ impl State {
             }
             self.crew.change(&member.worker, |worker| worker.returning = true);
         }
+        Some(attempt)
     }
 
     /// The job's attempt is over, one way or another.

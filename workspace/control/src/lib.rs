@@ -52,6 +52,7 @@ mod failing;
 mod failure;
 mod fault;
 mod finishing;
+mod fitness;
 mod ids;
 mod job;
 mod lanes;
@@ -82,6 +83,7 @@ pub use event::{
 };
 pub use failure::{Failure, FailureKind};
 pub use fault::Fault;
+pub use fitness::Unfit;
 pub use ids::{Generation, Incarnation, JobName, Rank, Session, Time, WorkerName};
 pub use job::{Interruption, Job, Request, Wish};
 pub use member::{Member, NoMember};

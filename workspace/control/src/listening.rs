@@ -59,18 +59,28 @@ impl State {
             FromWorker::Validated(validated) => out.tell(job, Notice::Validated(validated)),
             FromWorker::Started(started) => {
                 let Started { step, kept, .. } = started;
-                let state = Membership { job: job.clone(), generation: attempt.generation };
+                let part = Membership { job: job.clone(), generation: attempt.generation };
+                let mut is_news = !std::mem::replace(&mut state.has_trained, true);
                 for member in &attempt.members {
+                    is_news |= state.unfit.remove(&member.worker).is_some();
                     if self.crew.get(&member.worker).is_some_and(|worker| member.is(worker)) {
-                        self.crew.change(&member.worker, |worker| worker.state = Some(state.clone()));
+                        self.crew.change(&member.worker, |worker| {
+                            worker.state = Some(part.clone());
+                            worker.last = Some(part.clone());
+                        });
                     }
+                }
+                if is_news {
+                    out.changed.insert(job.clone());
                 }
                 out.tell(job, Notice::Started(started));
                 match kept {
                     true => self.went_on(job, step, out),
                     // A checkpoint it resumes from is visible, whoever heard of it.
                     false => {
-                        self.got_further(job, step, out);
+                        state.saved = Some(now);
+                        out.changed.insert(job.clone());
+                        self.got_further(job, step, now, out);
                     }
                 }
             }
@@ -95,7 +105,7 @@ impl State {
             }
             FromWorker::CheckpointCommitted { step } => {
                 attempt.committed(step);
-                if self.got_further(job, step, out) {
+                if self.got_further(job, step, now, out) {
                     out.tell(job, Notice::Committed { step });
                 }
             }
@@ -107,6 +117,8 @@ impl State {
                 out.tell(job, Notice::CheckpointFailed { step, message });
             }
             FromWorker::Done(result) => {
+                let part = Membership { job: job.clone(), generation: attempt.generation };
+                self.crew.change(name, |worker| worker.last = Some(part));
                 attempt.done.insert(*rank, result);
                 if attempt.is_done() {
                     self.stage_done(job, now, out);
@@ -148,12 +160,13 @@ impl State {
 
     /// A checkpoint of a step is visible; whether that was news. Invariant D: a newer one gives the
     /// retries back.
-    fn got_further(&mut self, name: &JobName, step: u64, out: &mut Outcome) -> bool {
+    fn got_further(&mut self, name: &JobName, step: u64, now: Time, out: &mut Outcome) -> bool {
         let Some(job) = self.jobs.get_mut(name) else { return false };
         if step <= job.checkpoint.unwrap_or(0) {
             return false;
         }
         job.checkpoint = Some(step);
+        job.saved = Some(now);
         job.retries = 0;
         out.changed.insert(name.clone());
         true

@@ -46,9 +46,17 @@ impl State {
             slow: same.and_then(|same| same.slow.clone()),
             // What it said of that may be lost; asked again, it says so again.
             readiness: None,
+            last: same.and_then(|same| same.last.clone()).or_else(|| who.state.clone()),
             state: who.state,
-            last: same.and_then(|same| same.last.clone()).or(who.running),
         };
+        if same.is_none() {
+            // Whatever was wrong with the one before it.
+            for job in self.jobs.values_mut().filter(|job| !job.phase.is_final()) {
+                if job.unfit.remove(&name).is_some() {
+                    out.changed.insert(job.name().clone());
+                }
+            }
+        }
         self.sessions.insert(session, name.clone());
         self.crew.put(name.clone(), worker);
         self.unsettled = true;
@@ -74,7 +82,7 @@ impl State {
             // The assignment never reached it: what it has, if anything, was over before.
             (Some((part, seat)), has) if has.as_ref().is_none_or(|has| has.generation < part.generation) => {
                 self.crew.change(name, |worker| worker.task = Some(part));
-                self.assign(&seat.job, name, out);
+                self.assign(&seat.job, name, now, out);
                 self.catch_up(name, &seat, out);
             }
             (should, has) => {

@@ -16,11 +16,12 @@
 
 use std::{
     cmp::{Ordering, Reverse},
+    collections::BTreeMap,
     time::Duration,
 };
 
 use crate::{
-    Device, JobName, Policy,
+    Device, JobName, Policy, WorkerName,
     crew::Memory,
     readiness::Newcomers,
     shares::{Counts, Shares},
@@ -40,9 +41,25 @@ pub(crate) struct Waiting {
     pub(crate) memory: Option<Memory>,
     /// How long they may take for that.
     pub(crate) let_go: Duration,
+    /// Whom it leaves out.
+    pub(crate) excluded: Excluded,
+}
+
+/// Workers that a job leaves out because they cannot do its work.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Excluded {
+    pub(crate) shares: Shares,
+    pub(crate) names: Vec<WorkerName>,
+    /// How many of them are at which job.
+    pub(crate) at: BTreeMap<JobName, u32>,
 }
 
 impl Waiting {
+    /// It leaves some workers out.
+    pub(crate) fn is_particular(&self) -> bool {
+        !self.excluded.names.is_empty()
+    }
+
     /// Those who have its state are about to be free.
     fn waits_for_state(&self, policy: &Policy) -> bool {
         self.memory.is_some_and(|Memory { at_hand, coming_back, .. }| {
@@ -84,7 +101,8 @@ pub(crate) enum Decision {
     GetReady { job: JobName, workers: u32 },
 }
 
-/// Decides. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just
+/// Decides. Who goes to which job is for others to say: so of jobs from one on that leaves workers out nothing is
+/// decided if others begin before it, and it is to be decided again. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just
 /// begun, and to which workers are still coming.
 pub(crate) fn decide(
     waiting: &[Waiting],
@@ -105,7 +123,11 @@ pub(crate) fn decide(
         decisions: Vec::new(),
     };
     let mut starts = Vec::new();
-    for job in waiting {
+    for (at, job) in waiting.iter().enumerate() {
+        if job.is_particular() && !starts.is_empty() {
+            desk.leave_for_later(&waiting[at..]);
+            break;
+        }
         match desk.kind_for(job, policy) {
             Some(kind) if desk.is_worth_a_moment(job, kind, policy) => desk.gather(job, kind),
             Some(kind) => {
@@ -117,7 +139,7 @@ pub(crate) fn decide(
     }
     let mut decisions = Vec::new();
     for (job, kind, fewest) in starts {
-        let more = job.max.saturating_sub(fewest).min(desk.free.of(kind));
+        let more = job.max.saturating_sub(fewest).min(desk.free_for(job, kind));
         desk.free.take(kind, more);
         decisions.push(Decision::Start { job: job.job.clone(), device: kind, workers: fewest + more });
     }
@@ -140,27 +162,48 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// These are decided on once those before them have begun: nobody else gets what they could begin with, or grows.
+    fn leave_for_later(&mut self, jobs: &[Waiting]) {
+        for job in jobs {
+            job.kinds.iter().for_each(|kind| self.free.take(*kind, job.min));
+        }
+        self.victims.clear();
+    }
+
+    /// Free workers that a job can use.
+    fn free_for(&self, job: &Waiting, kind: Device) -> u32 {
+        self.free.of(kind).saturating_sub(job.excluded.shares.free.of(kind))
+    }
+
+    fn returning_for(&self, job: &Waiting, kind: Device) -> u32 {
+        self.returning.of(kind).saturating_sub(job.excluded.shares.returning.of(kind))
+    }
+
+    fn all_for(&self, job: &Waiting, kind: Device) -> u32 {
+        self.shares.all.of(kind).saturating_sub(job.excluded.shares.all.of(kind))
+    }
+
     /// The kind of those who have its state before any other.
     fn kind_for(&self, job: &Waiting, policy: &Policy) -> Option<Device> {
         let of_state = job.memory.map(|memory| memory.device).filter(|kind| job.kinds.contains(kind));
         if let Some(kind) = of_state
-            && (self.free.of(kind) >= job.min
-                || (job.waits_for_state(policy) && self.shares.all.of(kind) >= job.min))
+            && (self.free_for(job, kind) >= job.min
+                || (job.waits_for_state(policy) && self.all_for(job, kind) >= job.min))
         {
             return Some(kind);
         }
-        job.kinds.iter().copied().find(|kind| self.free.of(*kind) >= job.min)
+        job.kinds.iter().copied().find(|kind| self.free_for(job, *kind) >= job.min)
     }
 
     /// Growing later costs a meeting, and beginning without those who have the state costs all since the checkpoint:
     /// nobody begins small, or without them, while they are on their way, if that is so for a moment only.
     fn is_worth_a_moment(&self, job: &Waiting, kind: Device, policy: &Policy) -> bool {
-        let come_back = job.waited < policy.reconnect && self.returning.of(kind) > 0;
-        ((self.is_young || come_back) && self.free.of(kind) < job.max) || job.waits_for_state(policy)
+        let come_back = job.waited < policy.reconnect && self.returning_for(job, kind) > 0;
+        ((self.is_young || come_back) && self.free_for(job, kind) < job.max) || job.waits_for_state(policy)
     }
 
     fn gather(&mut self, job: &Waiting, kind: Device) {
-        let more = job.max.saturating_sub(self.free.of(kind)).min(self.returning.of(kind));
+        let more = job.max.saturating_sub(self.free_for(job, kind)).min(self.returning_for(job, kind));
         self.free.take(kind, job.max);
         self.returning.take(kind, more);
         self.wanted.push(kind);
@@ -169,18 +212,19 @@ impl Desk<'_> {
 
     /// A job that cannot begin: what is done so that it can, and what it is told.
     fn queue(&mut self, job: &Waiting, policy: &Policy) {
-        let enough = |kind: &Device| self.shares.all.of(*kind) >= job.min;
+        let enough = |kind: &Device| self.all_for(job, *kind) >= job.min;
         let kinds: Vec<Device> = job.kinds.iter().copied().filter(enough).collect();
         if kinds.is_empty() {
-            let there: u32 = job.kinds.iter().map(|kind| self.shares.all.of(*kind)).max().unwrap_or(0);
-            let reason = format!("needs {}; the pool has {there}", workers_of(job.min, job.kinds));
+            let there: u32 = job.kinds.iter().map(|kind| self.all_for(job, *kind)).max().unwrap_or(0);
+            let beside = beside(&job.excluded.names);
+            let reason = format!("needs {}; the pool has {there}{beside}", workers_of(job.min, job.kinds));
             return self.wait(job, reason);
         }
         self.wanted.extend(&kinds);
-        let missing = |desk: &Self, kind: Device| job.min - desk.free.of(kind);
+        let missing = |desk: &Self, kind: Device| job.min - desk.free_for(job, kind);
         for kind in kinds.iter().copied() {
             let missing = missing(self, kind);
-            if self.returning.of(kind) >= missing {
+            if self.returning_for(job, kind) >= missing {
                 self.returning.take(kind, missing);
                 self.free.set(kind, 0);
                 return self.wait(job, format!("waiting for {} to finish a step", workers(missing)));
@@ -206,12 +250,15 @@ impl Desk<'_> {
     /// Has running jobs give back what is `missing` beside workers that return anyway, if together
     /// they can: the least important ones, and of those the latest.
     fn reclaim(&mut self, job: &Waiting, kind: Device, missing: u32) -> Option<String> {
-        let missing = missing - self.returning.of(kind);
-        let gives = |victim: &Running| match victim.priority.cmp(&job.priority) {
-            _ if victim.device != kind => 0,
-            Ordering::Less => victim.members,
-            Ordering::Equal => victim.members.saturating_sub(victim.min),
-            Ordering::Greater => 0,
+        let missing = missing - self.returning_for(job, kind);
+        let gives = |victim: &Running| {
+            let given = match victim.priority.cmp(&job.priority) {
+                _ if victim.device != kind => 0,
+                Ordering::Less => victim.members,
+                Ordering::Equal => victim.members.saturating_sub(victim.min),
+                Ordering::Greater => 0,
+            };
+            given.saturating_sub(job.excluded.at.get(&victim.job).copied().unwrap_or(0))
         };
         let (mut chosen, mut sum) = (Vec::new(), 0);
         for (at, victim) in self.victims.iter().enumerate() {
@@ -267,6 +314,15 @@ impl Desk<'_> {
 
     fn wait(&mut self, job: &Waiting, reason: String) {
         self.decisions.push(Decision::Wait { job: job.job.clone(), reason });
+    }
+}
+
+/// Those who are left out, in words.
+fn beside(excluded: &[WorkerName]) -> String {
+    match excluded {
+        [] => String::new(),
+        [one] => format!(" beside {one}, which cannot do its work"),
+        [one, more @ ..] => format!(" beside {one} and {} more that cannot do its work", more.len()),
     }
 }
 

@@ -6,12 +6,10 @@
 use std::time::Duration;
 
 use crate::{
-    Attempt, Command, Failure, Generation, Job, JobName, Notice, Order, Rank, Session, State, Time, Worker,
-    WorkerName, state::Outcome,
+    Command, Failure, Generation, Job, JobName, Notice, Order, Rank, Stage, State, Time, Worker, WorkerName,
+    fitness::{AGAIN, Unfit},
+    state::Outcome,
 };
-
-/// A worker that could not get ready, or has not for so long, is left out for so long.
-const AGAIN: Duration = Duration::from_secs(60);
 
 /// The training that a free worker was asked to get ready for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +63,7 @@ impl Worker {
 
 impl State {
     fn fitness(&self, name: &WorkerName, worker: &Worker, job: &Job, now: Time) -> Fitness {
-        let failed = job.unfit.get(name).is_some_and(|at| now.since(*at) < AGAIN);
+        let is_out = job.unfit.get(name).is_some_and(|unfit| !unfit.is_over(now));
         let has_anothers =
             worker.state.as_ref().filter(|state| state.job != *job.name()).is_some_and(|state| {
                 // Waiting, or in a pause before it is tried again.
@@ -73,7 +71,7 @@ impl State {
             });
         match worker.readiness_for(job) {
             Some(Readiness { is_ready: true, since, .. }) => Fitness::Ready(now.since(*since)),
-            _ if failed || has_anothers => Fitness::Unfit,
+            _ if is_out || has_anothers => Fitness::Unfit,
             Some(Readiness { since, .. }) if now.since(*since) >= AGAIN => Fitness::Unfit,
             Some(_) => Fitness::GettingReady,
             None => Fitness::Unasked,
@@ -107,31 +105,49 @@ impl State {
         let Some(attempt) = &job.attempt else { return };
         let free = self.crew.iter().filter(|(_, worker)| worker.is_free() && worker.device == attempt.device);
         let mut missing = workers as usize;
-        let mut unasked: Vec<(WorkerName, Session)> = Vec::new();
+        let mut unasked: Vec<WorkerName> = Vec::new();
         for (worker, there) in free {
             match self.fitness(worker, there, job, now) {
                 Fitness::Ready(_) | Fitness::GettingReady => missing = missing.saturating_sub(1),
-                Fitness::Unasked => unasked.push((worker.clone(), there.session)),
+                Fitness::Unasked => unasked.push(worker.clone()),
                 Fitness::Unfit => {}
             }
         }
         unasked.truncate(missing);
-        let assignment = job.assignment(attempt.stage, Rank(0), attempt.members.len() as u32 + 1, 0..0);
+        let world = attempt.members.len() as u32 + 1;
+        self.ask(name, unasked, world, now, out);
+    }
+
+    /// What was wrong with those whom a waiting job leaves out may be mended by now.
+    pub(crate) fn ask_the_excluded(&mut self, name: &JobName, now: Time, out: &mut Outcome) {
+        let Some(job) = self.jobs.get(name).filter(|job| job.has_trained) else { return };
+        let is_due = |name: &WorkerName, worker: &Worker| {
+            worker.is_free() && self.fitness(name, worker, job, now) == Fitness::Unasked
+        };
+        let again = self.excluded(job).filter(|(name, worker)| is_due(name, worker));
+        let again = again.map(|(name, _)| name.clone()).collect();
+        let (fewest, _) = job.workers(Stage::Train);
+        self.ask(name, again, fewest, now, out);
+    }
+
+    fn ask(&mut self, name: &JobName, workers: Vec<WorkerName>, world: u32, now: Time, out: &mut Outcome) {
+        let Some(job) = self.jobs.get(name).filter(|_| !workers.is_empty()) else { return };
+        let assignment = job.assignment(Stage::Train, Rank(0), world, 0..0, now);
         let readiness =
             Readiness { job: name.clone(), submitted: job.submitted, is_ready: false, since: now };
-        let news: Vec<WorkerName> = unasked
-            .iter()
-            .map(|(worker, _)| worker.clone())
-            .filter(|worker| !job.unfit.contains_key(worker))
-            .collect();
-        for (worker, session) in unasked {
-            self.crew.change(&worker, |worker| {
+        for worker in &workers {
+            let asked = self.crew.change(worker, |worker| {
                 worker.state.take_if(|state| state.job != *name);
                 worker.readiness = Some(readiness.clone());
             });
-            let order = Order::GetReady(assignment.clone());
-            out.push(Command::Send { session, generation: Generation(0), order });
+            if let Some(session) = asked.map(|worker| worker.session) {
+                let order = Order::GetReady(assignment.clone());
+                out.push(Command::Send { session, generation: Generation(0), order });
+            }
         }
+        // Told once, however often it is tried.
+        let is_news = |worker: &WorkerName| !job.unfit.contains_key(worker);
+        let news: Vec<WorkerName> = workers.into_iter().filter(is_news).collect();
         if !news.is_empty() {
             out.tell(name, Notice::GettingReady { workers: news });
         }
@@ -157,29 +173,18 @@ impl State {
                 is_ready.then(|| Readiness { job: job.clone(), submitted, is_ready, since: now });
         });
         let Some(of) = self.jobs.get_mut(&job).filter(|of| !of.phase.is_final()) else { return };
-        let before = match is_ready {
-            true => of.unfit.remove(name),
-            false => of.unfit.insert(name.clone(), now),
-        };
+        let was_out = of.unfit.get(name).is_some_and(|unfit| unfit.why.is_some());
+        let failure = failure.map(|failure| Failure { worker: Some(name.clone()), ..failure });
+        // That it is ready has to prove true before all is forgotten.
+        if failure.is_some() {
+            of.unfit.insert(name.clone(), Unfit { since: now, why: failure.clone() });
+        }
         // Told once, however often it is tried.
-        if let Some(failure) = failure.filter(|_| before.is_none()) {
-            out.tell(&job, Notice::NotReady { failure: Failure { worker: Some(name.clone()), ..failure } });
+        match failure {
+            Some(failure) if !was_out => out.tell(&job, Notice::NotReady { failure }),
+            None if was_out => out.tell(&job, Notice::Ready { worker: name.clone() }),
+            _ => return,
         }
-    }
-
-    /// An attempt came to nothing before training went on: those it was to be joined by are not asked again at once.
-    pub(crate) fn leave_newcomers_out(&mut self, name: &JobName, attempt: &Attempt, now: Time) {
-        let Some(job) = self.jobs.get_mut(name) else { return };
-        let states = attempt.members.iter().map(|member| {
-            let there = self.crew.get(&member.worker).filter(|worker| member.is(worker));
-            (member, there.and_then(|worker| worker.state_of(job)))
-        });
-        let states: Vec<_> = states.collect();
-        let has_begun = states.iter().any(|(_, state)| *state == Some(attempt.generation));
-        let has_survivors = states.iter().any(|(_, state)| state.is_some());
-        if has_survivors && !has_begun {
-            let newcomers = states.into_iter().filter(|(_, state)| state.is_none());
-            job.unfit.extend(newcomers.map(|(member, _)| (member.worker.clone(), now)));
-        }
+        out.changed.insert(job);
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     Device, Job, Phase, State, Time, Worker, WorkerName,
     crew::Memory,
     leasing::Then,
-    queue::{self, Decision, Running, Waiting},
+    queue::{self, Decision, Excluded, Running, Waiting},
     state::Outcome,
 };
 
@@ -14,25 +14,37 @@ impl State {
         if !std::mem::take(&mut self.unsettled) {
             return;
         }
+        // Each time round, one begins at least.
+        while self.settle(now, out) {}
+        // Whoever is stopped here is known to be.
+        self.unsettled = false;
+        self.explain = false;
+    }
+
+    /// Whether it is to be decided again: some began, and others are particular about whom they could have.
+    fn settle(&mut self, now: Time, out: &mut Outcome) -> bool {
         let is_young = now.since(self.begun) < self.policy.reconnect;
         let (waiting, running) = (self.waiting(is_young, now), self.running(now));
         self.save_those_who_may_lose_their_workers(&waiting, out);
         let decisions = queue::decide(&waiting, &running, self.crew.shares(), &self.policy, is_young);
-        let explain = std::mem::take(&mut self.explain);
+        let explain = self.explain;
+        let begins = |decision: &Decision| matches!(decision, Decision::Start { .. });
+        let again = waiting.iter().any(Waiting::is_particular) && decisions.iter().any(begins);
         for decision in decisions {
             match decision {
                 Decision::Start { job, device, workers } => self.start(&job, device, workers, now, out),
                 Decision::Stop { job, reason } => self.stop_training(&job, reason, Then::MakeWay, out),
                 Decision::Grow { job, reason } => self.stop_training(&job, reason, Then::GoOn, out),
                 Decision::GetReady { job, workers } => self.get_ready(&job, workers, now, out),
-                Decision::Wait { job, reason } if explain => {
-                    self.enter(&job, Phase::Pending, reason, now, out);
+                Decision::Wait { job, reason } => {
+                    if explain {
+                        self.enter(&job, Phase::Pending, reason, now, out);
+                    }
+                    self.ask_the_excluded(&job, now, out);
                 }
-                Decision::Wait { .. } => {}
             }
         }
-        // Whoever is stopped here is known to be.
-        self.unsettled = false;
+        again
     }
 
     /// A job that stops to go on from memory may not get its workers back while others wait that go before it.
@@ -53,7 +65,7 @@ impl State {
     fn waiting(&self, is_young: bool, now: Time) -> Vec<Waiting> {
         let mut jobs: Vec<&Job> = self.jobs.values().filter(|job| job.waits_for(now).is_some()).collect();
         jobs.sort_by_key(|job| job.rank());
-        let memories = self.crew.memories(jobs.iter().copied().filter(|job| job.goes_on_from_memory()));
+        let memories = self.crew.memories(jobs.iter().copied().filter(|job| job.goes_on_from_memory()), now);
         let waiting = jobs.into_iter().filter_map(|job| {
             let stage = job.waits_for(now)?;
             let (min, max) = job.workers(stage);
@@ -70,9 +82,22 @@ impl State {
                 waited: now.since(job.since),
                 memory,
                 let_go: job.request.timeouts.let_go,
+                excluded: self.excluded_from(job),
             })
         });
         waiting.collect()
+    }
+
+    fn excluded_from(&self, job: &Job) -> Excluded {
+        let mut excluded = Excluded::default();
+        for (name, worker) in self.excluded(job) {
+            excluded.shares.add(worker);
+            excluded.names.push(name.clone());
+            if let Some(task) = &worker.task {
+                *excluded.at.entry(task.job.clone()).or_default() += 1;
+            }
+        }
+        excluded
     }
 
     /// While workers have a training's state in memory, only those join them who are ready: it goes on at once, and

@@ -38,7 +38,7 @@ pub struct Worker {
     pub readiness: Option<Readiness>,
     /// The training whose state it has in memory, and the generation in which it came by it.
     pub state: Option<Membership>,
-    /// The task it last began, whose job may find its files cached.
+    /// The task it last got to work on: what that takes it can read, and may have cached.
     pub last: Option<Membership>,
 }
 
@@ -52,6 +52,12 @@ impl Worker {
     pub fn state_of(&self, job: &Job) -> Option<Generation> {
         let state = self.state.as_ref().filter(|state| state.job == *job.name())?;
         Some(state.generation).filter(|generation| *generation > job.born)
+    }
+
+    /// Whether it has done some of the job's work.
+    pub(crate) fn has_worked_for(&self, job: &Job) -> bool {
+        let last = self.last.as_ref().filter(|last| last.job == *job.name());
+        last.is_some_and(|last| last.generation > job.born)
     }
 
     /// Whether it can be given a task now.

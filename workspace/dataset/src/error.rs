@@ -8,7 +8,8 @@ pub enum DatasetError {
     /// No manifest.
     #[error(
         "{place} is not a dataset: it has no manifest.json (a prepare that was interrupted leaves none). \
-         Run the job again to prepare it"
+         If another worker prepared it, it is not to be seen from here: put `runs` where all workers see it. \
+         If nobody did, run the job again"
     )]
     NotADataset {
         /// Where it was looked for.

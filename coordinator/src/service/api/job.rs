@@ -1,6 +1,6 @@
 //! Jobs and workers as messages.
 
-use twinspire_control::{DeviceWish, TaskResult};
+use twinspire_control::{DeviceWish, Failure, TaskResult, Unfit, WorkerName};
 use twinspire_proto::v1;
 
 use crate::service::{Board, Places, View, WorkerView, convert};
@@ -62,7 +62,15 @@ pub(super) fn message(view: &View, board: &Board) -> v1::Job {
         checkpoint_trouble: trouble
             .as_ref()
             .map(|(since, message)| v1::CheckpointTrouble { since_ms: since.0, message: message.clone() }),
+        unsaved_since_ms: job.saved.map(|saved| saved.0),
+        checkpoint_every_ms: spec.checkpoint.every.0.as_millis() as u64,
+        left_out: job.unfit.iter().filter_map(left_out).collect(),
     }
+}
+
+fn left_out((worker, unfit): (&WorkerName, &Unfit)) -> Option<v1::LeftOut> {
+    let Failure { code, message, .. } = unfit.why.clone()?;
+    Some(v1::LeftOut { worker: worker.to_string(), code, message, since_ms: unfit.since.0 })
 }
 
 /// Time left of training, at the pace since this coordinator heard of it.
@@ -78,7 +86,7 @@ fn eta_ms(view: &View) -> Option<u64> {
 
 /// A worker of the pool.
 pub(super) fn worker(view: &WorkerView) -> v1::Worker {
-    let WorkerView { name, worker, register, drained, rank, lanes, silent_ms } = view;
+    let WorkerView { name, worker, register, drained, rank, lanes, left_out_of, silent_ms } = view;
     let state = match (worker.cut_off.is_some(), worker.leaving, drained, worker.task.is_some()) {
         (true, ..) => "cut off",
         (_, true, ..) => "leaving",
@@ -103,5 +111,6 @@ pub(super) fn worker(view: &WorkerView) -> v1::Worker {
         since_ms: worker.since.0,
         first_lane: lanes.start,
         end_lane: lanes.end,
+        left_out_of: left_out_of.iter().map(ToString::to_string).collect(),
     }
 }

@@ -57,7 +57,9 @@ pub(super) struct Checkpoints {
     in_flight: Option<InFlight>,
     /// The newest that was begun.
     begun: Option<u64>,
-    begun_at: Instant,
+    /// Since when time is counted until the next is due, and how much had gone by then.
+    clock: Instant,
+    ahead: Duration,
     /// Of rank 0.
     commits: Option<Arc<Commits>>,
 }
@@ -78,7 +80,8 @@ enum Settled {
 }
 
 impl Checkpoints {
-    pub(super) fn start(task: &Task, loaded: &Loaded) -> Result<Checkpoints, TaskError> {
+    /// What is trained has been in no checkpoint for `unsaved` already.
+    pub(super) fn start(task: &Task, loaded: &Loaded, unsaved: Duration) -> Result<Checkpoints, TaskError> {
         let mut commits = None;
         if let (true, Some(orders)) = (task.is_first(), task.orders.take_commits()) {
             let generation = Generation(task.generation);
@@ -98,7 +101,8 @@ impl Checkpoints {
             unrecorded: Vec::new(),
             in_flight: None,
             begun: None,
-            begun_at: Instant::now(),
+            clock: Instant::now(),
+            ahead: unsaved,
             commits,
         })
     }
@@ -119,7 +123,7 @@ impl Checkpoints {
     /// there is nobody to say that it may be.
     pub(super) fn wish(&self, task: &Task) -> Control {
         let Some(commits) = &self.commits else { return Control::GO_ON };
-        let due = self.every > Duration::ZERO && self.begun_at.elapsed() >= self.every;
+        let due = self.every > Duration::ZERO && self.clock.elapsed() + self.ahead >= self.every;
         let concluded = self.begun.is_none_or(|begun| commits.is_concluded(begun));
         if due && (concluded || !task.link.is_connected()) { Control::CHECKPOINT } else { Control::GO_ON }
     }
@@ -136,7 +140,7 @@ impl Checkpoints {
         is_last: bool,
     ) -> Result<(), TaskError> {
         let step = loaded.trainer.step_number();
-        self.begun_at = Instant::now();
+        (self.clock, self.ahead) = (Instant::now(), Duration::ZERO);
         if let Settled::UnderWay(before) = self.settle(task, (!is_last).then_some(self.stall))? {
             let message =
                 format!("worker {} is still writing its part of that of step {before}", task.assign.rank);

@@ -1,5 +1,7 @@
 //! Invariant C, and what a visible checkpoint gives.
 
+use std::time::Duration;
+
 use super::*;
 use crate::*;
 
@@ -125,4 +127,26 @@ fn a_checkpoint_that_training_resumes_from_is_visible_whoever_heard_of_it() {
     let mut world = World::training(1);
     world.say("w1", FromWorker::Started(Started { step: 60, ..Started::default() }));
     assert_eq!(world.job("a").checkpoint, Some(60));
+}
+
+#[test]
+fn a_new_generation_is_told_for_how_long_nothing_was_saved() {
+    let unsaved = |world: &World| match &world.told("w1")[..] {
+        [Order::Assign(assignment)] => assignment.unsaved,
+        told => panic!("{told:?}"),
+    };
+    let mut world = World::new(2);
+    world.submit(job("a", 1, 2));
+    world.say("w1", started());
+    world.pass(Duration::from_secs(20), &[]);
+    world.apply(Event::Ended { worker: "w2".into(), why: "killed".into() });
+    world.say("w1", FromWorker::Idle);
+    assert_eq!(unsaved(&world), Duration::from_secs(20));
+    world.say("w1", FromWorker::Started(Started { step: 5, kept: true, ..Started::default() }));
+    world.pass(Duration::from_secs(20), &[]);
+    world.say("w1", part(10));
+    world.say("w1", FromWorker::CheckpointCommitted { step: 10 });
+    world.pass(Duration::from_secs(5), &[]);
+    world.say("w1", failure(FailureKind::LostPeer));
+    assert_eq!(unsaved(&world), Duration::from_secs(5));
 }

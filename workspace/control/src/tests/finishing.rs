@@ -158,7 +158,7 @@ fn another_stage_that_fails_leaves_the_job_as_it_was() {
     world.ask(Verb::Also("a".into(), EXPORT)).unwrap();
     world.say("w1", failure(FailureKind::Internal));
     let job = world.job("a");
-    assert_eq!((job.phase, job.reason.as_str(), job.remaining.len()), (Phase::Succeeded, "it broke", 0));
+    assert_eq!((job.phase, job.reason.as_str(), job.remaining.len()), (Phase::Succeeded, "w1: it broke", 0));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod draining;
 mod failing;
 mod faults;
 mod finishing;
+mod fitness;
 mod leaving;
 mod membership;
 mod queue;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     Device, Policy,
     crew::Memory,
-    queue::{Decision, Running, Waiting, decide},
+    queue::{Decision, Excluded, Running, Waiting, decide},
     readiness::Newcomers,
     shares::Shares,
 };
@@ -18,7 +18,17 @@ const ALL_READY: Newcomers = Newcomers { ready: 100, waited: Duration::ZERO, unf
 const A_WHILE: Duration = Duration::from_secs(10);
 
 fn waiting(job: &str, priority: i32, min: u32, max: u32) -> Waiting {
-    Waiting { job: job.into(), priority, min, max, kinds: CPU, waited: A_WHILE, memory: None, let_go: LET_GO }
+    Waiting {
+        job: job.into(),
+        priority,
+        min,
+        max,
+        kinds: CPU,
+        waited: A_WHILE,
+        memory: None,
+        let_go: LET_GO,
+        excluded: Excluded::default(),
+    }
 }
 
 fn running(job: &str, priority: i32, sequence: u64, members: u32, min: u32) -> Running {
@@ -229,4 +239,26 @@ fn who_is_ready_joins_once_all_are_or_has_waited_long_enough() {
 fn nobody_grows_on_what_somebody_waits_for() {
     let jobs = [Running { max: 8, ..running("a", 5, 1, 2, 2) }];
     assert_eq!(decided(&[waiting("b", 0, 4, 4)], &jobs, &shares(3, &jobs)), "b.");
+}
+
+/// A job that leaves workers out: free ones, and those at another job.
+fn without(job: Waiting, free: u32, at: &[Running]) -> Waiting {
+    let shares = shares(free, at);
+    let at = at.iter().map(|at| (at.job.clone(), at.members)).collect();
+    Waiting { excluded: Excluded { shares, names: Vec::new(), at }, ..job }
+}
+
+#[test]
+fn workers_that_cannot_do_its_work_do_not_count() {
+    let job = [without(waiting("a", 0, 2, 3), 1, &[]), waiting("b", 0, 1, 1)];
+    assert_eq!(decided(&job, &[], &shares(2, &[])), "b+1 a.");
+    assert_eq!(decided(&job, &[], &shares(3, &[])), "a+2 b+1");
+}
+
+#[test]
+fn nobody_is_stopped_for_workers_that_cannot_do_the_work() {
+    let jobs = [running("b", 0, 1, 2, 1)];
+    let of_them = [Running { members: 1, ..jobs[0].clone() }];
+    assert_eq!(decided(&[without(waiting("a", 9, 2, 2), 0, &of_them)], &jobs, &shares(1, &jobs)), "b- a.");
+    assert_eq!(decided(&[without(waiting("a", 9, 2, 2), 0, &of_them)], &jobs, &shares(0, &jobs)), "a.");
 }

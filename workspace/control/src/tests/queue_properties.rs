@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{
     Device, JobName, Policy,
-    queue::{Decision, Running, Waiting, decide},
+    queue::{Decision, Excluded, Running, Waiting, decide},
     readiness::Newcomers,
     shares::Shares,
 };
@@ -24,6 +24,7 @@ fn any_waiting() -> impl Strategy<Value = Waiting> {
             waited: Duration::from_secs(seconds),
             memory: None,
             let_go: Duration::ZERO,
+            excluded: Excluded::default(),
         }
     })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use twinspire_control::{
-    Command, Device, Event, Generation, Incarnation, Job, JobName, Notice, Order, Rank, Session, Stage,
-    State, Worker, WorkerName,
+    Command, Device, Event, Generation, Incarnation, Job, JobName, Notice, Order, Phase, Rank, Session,
+    Stage, State, Worker, WorkerName,
 };
 
 use crate::{ledger::Before, process::Doing, world::World};
@@ -33,7 +33,7 @@ impl World {
     }
 
     /// Training that begins goes on from the newest state that a free worker is known to have in memory, of whatever
-    /// kind, if there are enough of that kind.
+    /// kind, if there are enough of that kind and none of them may be held for a job before it.
     fn check_memory(&self, name: &JobName, chosen: &[WorkerName]) {
         let Some(state) = self.coordinator.as_ref().map(|coordinator| &coordinator.state) else { return };
         // One that was not interrupted has what counts in a checkpoint.
@@ -44,9 +44,18 @@ impl World {
         let kinds = job.request.device.kinds(Stage::Train);
         let could = |device: Device| {
             let there = |(name, worker): &(&WorkerName, &Worker)| {
-                worker.device == device && (worker.is_free() || is_chosen(name))
+                let is_free = worker.is_free() && !job.excludes(name, worker);
+                worker.device == device && (is_free || is_chosen(name))
             };
-            kinds.contains(&device) && state.workers().filter(there).count() as u32 >= job.request.min_workers
+            let waits_before = |other: &Job| {
+                let stage = other.remaining.front().filter(|_| other.phase == Phase::Pending);
+                let kinds = stage.map_or(&[][..], |stage| other.request.device.kinds(*stage));
+                other.rank() < job.rank() && kinds.contains(&device)
+            };
+            let is_held = state.jobs().any(waits_before);
+            kinds.contains(&device)
+                && !is_held
+                && state.workers().filter(there).count() as u32 >= job.request.min_workers
         };
         let passed_over = state
             .workers()

@@ -84,6 +84,26 @@ pub(crate) enum Deed {
     LetGo,
 }
 
+impl Process {
+    /// A number of its own for each training.
+    fn fate(&self, submitted: Time) -> u64 {
+        (self.incarnation.0 ^ submitted.0) % 10
+    }
+
+    /// Whether it cannot read what a training takes.
+    fn is_blind_for(&self, submitted: Time) -> bool {
+        self.fate(submitted) == 0
+    }
+
+    fn never_gets_ready_for(&self, submitted: Time) -> bool {
+        self.fate(submitted) == 1
+    }
+}
+
+fn blind() -> Failure {
+    failure(FailureKind::BadInput, "it cannot be read")
+}
+
 impl Kept {
     pub(crate) fn is_of(&self, job: &JobName, submitted: Time) -> bool {
         self.part.job == *job && self.submitted == submitted
@@ -233,6 +253,7 @@ impl World {
         there.newest = generation;
         there.heartbeat = assignment.heartbeat.as_millis() as u64;
         let Assignment { job, stage, rank, world, submitted, newest_checkpoint, .. } = assignment;
+        let is_blind = there.is_blind_for(submitted);
         there.kept.take_if(|kept| stage != Stage::Train || !kept.is_of(&job, submitted));
         let (doing, said) = (Doing::Waiting, Said::default());
         let task = Task { job, generation, stage, rank, world, submitted, newest_checkpoint, doing, said };
@@ -241,19 +262,32 @@ impl World {
         if rank == Rank(0) {
             self.soon(process, generation, 300, Deed::Listen);
         }
+        if is_blind && self.has_trained(process) && self.healed.is_none() {
+            self.soon(process, generation, 200, Deed::Fail(blind()));
+        }
         self.soon(process, generation, 40_000, Deed::GiveUpMeeting);
     }
 
-    /// What it had of another training is gone. Of what a process cannot do it fails every time, or never ends.
+    /// Whether the task of a process is of a training that has begun once.
+    fn has_trained(&self, process: usize) -> bool {
+        let Some(task) = self.processes[process].task.as_ref().filter(|task| task.stage == Stage::Train)
+        else {
+            return false;
+        };
+        let mut kept = self.processes.iter().filter_map(|process| process.kept.as_ref());
+        task.newest_checkpoint.is_some() || kept.any(|kept| kept.is_of(&task.job, task.submitted))
+    }
+
+    /// What it had of another training is gone. Of what a process cannot do it fails every time until somebody mends
+    /// it, or never ends.
     fn get_ready(&mut self, process: usize, assignment: Assignment) {
         let Assignment { job, submitted, .. } = assignment;
         let there = &mut self.processes[process];
         there.kept.take_if(|kept| !kept.is_of(&job, submitted));
         let span = 3000 * there.slowness;
-        let fate = (there.incarnation.0 ^ submitted.0) % 10;
-        let failure = (fate == 0).then(|| failure(FailureKind::BadInput, "it cannot be read"));
-        if fate != 1 {
-            self.within(span, Happening::GotReady(process, job, submitted, failure));
+        let fails = there.is_blind_for(submitted) && self.healed.is_none();
+        if !there.never_gets_ready_for(submitted) {
+            self.within(span, Happening::GotReady(process, job, submitted, fails.then(blind)));
         }
     }
 
