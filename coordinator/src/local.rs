@@ -4,11 +4,11 @@
 mod address;
 mod workers;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::MissedTickBehavior;
 use twinspire_control::{
-    DeviceWish, Failure, JobName, Notice, Phase, Policy, Pool, Request, Stage, TaskResult, Verb,
+    DeviceWish, Failure, Fault, JobName, Notice, Phase, Policy, Pool, Request, Stage, TaskResult, Verb,
 };
 use twinspire_job::JobSpec;
 
@@ -16,7 +16,7 @@ pub(crate) use self::address::address;
 use self::{address::Address, workers::Workers};
 use crate::{
     ControlError,
-    display::Screen,
+    display::{Screen, duration},
     service::{Engine, Found, Handle, Listening, Places, Records, Server, Signals, Submission, View},
 };
 
@@ -31,6 +31,9 @@ const ANSWER: Duration = Duration::from_millis(100);
 
 /// A worker that was started again has its place again so soon: it is the last that is going to come.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// Between two reminders of why a run that is to stop does not.
+const REMIND: Duration = Duration::from_secs(20);
 
 /// What to do with a job.
 pub(crate) struct Run<'a> {
@@ -100,6 +103,7 @@ impl Run<'_> {
         let mut stopped = None;
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut remind = tokio::time::interval(REMIND);
         // Whatever makes it end, the workers are ended after it. Nothing here waits for the engine, which may wait for a
         // full disk: whoever is told to end does.
         let ended = async {
@@ -110,6 +114,9 @@ impl Run<'_> {
                         match notice {
                             Notice::Done(result) => results.push(result),
                             Notice::Assigned { .. } => processes.began(),
+                            Notice::Injected { worker: Some(worker), fault: Fault::PauseWorker(span) } => {
+                                processes.sleeps(worker.as_str(), span);
+                            }
                             // Its last notice: all others have come before it.
                             Notice::Phase { phase, .. } if phase.is_final() || phase == Phase::Paused => {
                                 if let Some(outcome) = handle.board().job(&job).as_ref().and_then(outcome) {
@@ -133,6 +140,7 @@ impl Run<'_> {
                             return Ok(Outcome::Failed(failure));
                         }
                     }
+                    _ = remind.tick(), if interrupts > 0 => remind_of_trouble(&handle, &job, &screen),
                     () = signals.next() => {
                         interrupts += 1;
                         if interrupts == 2 {
@@ -140,6 +148,7 @@ impl Run<'_> {
                             return Ok(Outcome::Stopped { reason });
                         }
                         pause(&handle, &job, &screen);
+                        remind.reset_after(REMIND / 10);
                     }
                     ended = &mut engine, if stopped.is_none() => {
                         stopped = Some(ended);
@@ -182,6 +191,17 @@ fn pause(handle: &Handle, job: &JobName, screen: &Screen) {
     let (handle, job) = (handle.clone(), job.clone());
     // When it is over already, that is seen at once.
     tokio::spawn(async move { handle.ask(Verb::Pause(job)).await });
+}
+
+/// It is to stop, and cannot save what it has.
+fn remind_of_trouble(handle: &Handle, job: &JobName, screen: &Screen) {
+    let Some((since, why)) = handle.board().job(job).and_then(|view| view.trouble) else { return };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    let ago = duration(Duration::from_millis(now.saturating_sub(since.0)));
+    screen.say(&format!(
+        "still stopping: no checkpoint can be written for {ago}, and it is tried on (Ctrl-C again to kill, and lose \
+         what is in none): {why}"
+    ));
 }
 
 /// One machine, one job: nobody to be patient with.

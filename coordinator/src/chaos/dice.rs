@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use rand::{Rng, SeedableRng, seq::IndexedRandom};
+use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use twinspire_proto::v1;
 
@@ -51,19 +51,25 @@ impl fmt::Display for Kind {
 pub(super) struct Dice {
     random: ChaCha8Rng,
     kinds: Vec<Kind>,
+    /// Kinds to come before any comes again, the next one last.
+    deck: Vec<Kind>,
 }
 
 impl Dice {
-    /// `kinds` are as likely as each other.
+    /// Each of `kinds` comes as often as the others.
     pub(super) fn new(seed: u64, mut kinds: Vec<Kind>) -> Dice {
         kinds.sort();
         kinds.dedup();
-        Dice { random: ChaCha8Rng::seed_from_u64(seed), kinds }
+        Dice { random: ChaCha8Rng::seed_from_u64(seed), kinds, deck: Vec::new() }
     }
 
     /// A fault, and the worker that suffers it; none for what happens to the coordinator.
     pub(super) fn roll(&mut self, workers: &[String]) -> (Kind, String) {
-        let kind = self.kinds.choose(&mut self.random).copied().unwrap_or(Kind::KillWorker);
+        if self.deck.is_empty() {
+            self.deck.clone_from(&self.kinds);
+            self.deck.shuffle(&mut self.random);
+        }
+        let kind = self.deck.pop().unwrap_or(Kind::KillWorker);
         // One number for each choice, whatever is chosen: who is there may differ from run to run.
         let place: u64 = self.random.random();
         let worker = match kind {
@@ -90,6 +96,9 @@ mod tests {
         let rolled = rolls(7, &kinds, &workers);
         assert_eq!(rolled, rolls(7, &[kinds[2], kinds[0], kinds[1], kinds[0]], &workers));
         assert_ne!(rolled, rolls(8, &kinds, &workers));
+        for round in rolled.chunks_exact(kinds.len()) {
+            assert!(kinds.iter().all(|kind| round.iter().any(|(rolled, _)| rolled == kind)), "{round:?}");
+        }
         for kind in [Kind::KillWorker, Kind::PauseWorker] {
             for worker in &workers {
                 assert!(rolled.contains(&(kind, worker.clone())), "{kind} at {worker}");

@@ -64,6 +64,9 @@ impl Chaos {
         let is_enough = |done: usize| self.most.is_some_and(|most| done >= most as usize);
         while Instant::now() < end && !is_enough(strikes.len()) {
             tokio::time::sleep_until(next.min(end)).await;
+            if next >= end {
+                break;
+            }
             // A job that lacks workers may wait for ever.
             let Ok(target) = tokio::time::timeout_at(end, scene.until_it_trains()).await else { break };
             let target = match target? {
@@ -91,7 +94,7 @@ impl Chaos {
 
     /// How many faults there will be, as far as can be told.
     fn expected(&self) -> u64 {
-        let fit = (self.length.as_millis() / self.every.as_millis().max(1)) as u64;
+        let fit = self.length.as_millis().div_ceil(self.every.as_millis().max(1)) as u64;
         self.most.map_or(fit, |most| fit.min(most.into())).max(1)
     }
 }

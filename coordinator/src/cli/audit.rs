@@ -73,17 +73,25 @@ pub(super) async fn check(spec: &JobSpec) -> Result<audit::AuditReport, CliError
     Ok(records.check(&plan, newest.step.0))
 }
 
+fn counts(epoch: &audit::EpochAudit) -> [u64; 5] {
+    [epoch.expected, epoch.trained, epoch.twice, epoch.never, epoch.unexpected]
+}
+
 fn table(report: &audit::AuditReport) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::NOTHING);
     table.set_header(["EPOCH", "EXPECTED", "TRAINED", "TWICE", "NEVER", "UNEXPECTED"]);
-    for epoch in &report.epochs {
-        let name =
-            if epoch.complete { epoch.epoch.to_string() } else { format!("{} (in part)", epoch.epoch) };
-        let counts = [epoch.expected, epoch.trained, epoch.twice, epoch.never, epoch.unexpected];
-        table.add_row(std::iter::once(name).chain(counts.map(number)));
+    // Whole epochs of which there is the same to say are one line.
+    for alike in report.epochs.chunk_by(|one, next| next.complete && counts(one) == counts(next)) {
+        let (first, last) = (&alike[0], &alike[alike.len() - 1]);
+        let name = match (first.epoch, last.epoch) {
+            (first, last) if first < last => format!("{first} to {last}, each"),
+            (epoch, _) if last.complete => epoch.to_string(),
+            (epoch, _) => format!("{epoch} (in part)"),
+        };
+        table.add_row(std::iter::once(name).chain(counts(first).map(number)));
     }
-    let counts = [report.expected, report.trained, report.twice, report.never, report.unexpected];
-    table.add_row(std::iter::once("all".to_owned()).chain(counts.map(number)));
+    let all = [report.expected, report.trained, report.twice, report.never, report.unexpected];
+    table.add_row(std::iter::once("all".to_owned()).chain(all.map(number)));
     table
 }

@@ -61,7 +61,7 @@ pub(crate) struct Chaos {
     #[arg(long = "for", value_name = "SPAN", default_value = "10m")]
     length: Span,
     /// At most so many.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     most: Option<u32>,
     /// How long a paused worker is paused and storage fails; three quarters of the job's
     /// recovery_target, when not given.

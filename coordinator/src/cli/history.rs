@@ -8,8 +8,9 @@ use twinspire_proto::v1;
 
 use super::{
     CliError, follow, out,
-    server::ServerArgs,
+    server::JobServerArgs,
     show::{self, Format},
+    source,
 };
 use crate::display::note;
 
@@ -26,7 +27,7 @@ pub(crate) struct Events {
     /// The job's name.
     job: String,
     #[command(flatten)]
-    server: ServerArgs,
+    server: JobServerArgs,
     /// Go on until the job is over or paused.
     #[arg(short, long)]
     watch: bool,
@@ -37,14 +38,19 @@ pub(crate) struct Events {
 
 impl Events {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut service = self.server.connect_lasting().await?;
-        let request = v1::EventsRequest { name: self.job, follow: self.watch, after: 0 };
         let output = self.output;
         let show = |event: &v1::JobEvent| match output {
             Format::Text => out::line(show::event(event)),
             Format::Wide => out::line(format_args!("{:>5}  {}", event.sequence, show::event(event))),
             output => show::entry(&show::event_value(event), output),
         };
+        if let Some(runs) = self.server.left_by(&self.job) {
+            let left = source::events(runs, &self.job).await?;
+            left.iter().try_for_each(show)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut service = self.server.connect_lasting(&self.job).await?;
+        let request = v1::EventsRequest { name: self.job, follow: self.watch, after: 0 };
         follow::events(&mut service, request, show).await?;
         Ok(ExitCode::SUCCESS)
     }
@@ -63,7 +69,7 @@ pub(crate) struct Logs {
     /// The job's name.
     job: String,
     #[command(flatten)]
-    server: ServerArgs,
+    server: JobServerArgs,
     /// Go on until the job is over or paused.
     #[arg(short, long)]
     follow: bool,
@@ -80,7 +86,7 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut service = self.server.connect_lasting().await?;
+        let mut service = self.server.connect_lasting(&self.job).await?;
         let Logs { job, follow, worker, tail, output, .. } = self;
         let request = v1::LogsRequest { name: job.clone(), worker: worker.clone(), follow, tail };
         let mut is_anything_shown = false;

@@ -1,9 +1,15 @@
 //! Which coordinator is meant.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::CliError;
-use crate::client::{self, Jobs, Lasting};
+use crate::{
+    client::{self, Jobs, Lasting},
+    display::note,
+    local,
+};
 
 /// Where a coordinator listens that nobody named.
 pub(crate) const DEFAULT: &str = "http://127.0.0.1:7070";
@@ -35,6 +41,62 @@ impl ServerArgs {
     /// For a command that may take longer than a coordinator lives.
     pub(crate) async fn connect_lasting(&self) -> Result<Lasting, CliError> {
         Ok(Lasting::connect(&self.coordinator).await?)
+    }
+}
+
+/// Which coordinator has a job.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobServerArgs {
+    /// The coordinator; several, separated by commas, are tried in turn. Without one, that of a local
+    /// run of the job, and then http://127.0.0.1:7070.
+    #[arg(long, value_name = "URL", env = "TWINSPIRE_COORDINATOR", value_delimiter = ',')]
+    coordinator: Vec<String>,
+
+    /// The directory of runs in which a local run is looked up.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: String,
+}
+
+impl JobServerArgs {
+    pub(crate) async fn connect(&self, job: &str) -> Result<Jobs, CliError> {
+        let client = client::connect(&self.addresses(job)).await;
+        Ok(client.inspect_err(|_| self.hint(job))?)
+    }
+
+    /// For a command that may take longer than a coordinator lives.
+    pub(crate) async fn connect_lasting(&self, job: &str) -> Result<Lasting, CliError> {
+        let client = Lasting::connect(&self.addresses(job)).await;
+        Ok(client.inspect_err(|_| self.hint(job))?)
+    }
+
+    /// The directory of a local run of the job that is over, if no coordinator is named.
+    pub(crate) fn left_by(&self, job: &str) -> Option<&str> {
+        let is_over = local::address(&self.runs, job).is_none();
+        let was_run = Path::new(&self.runs).join(job).join("job.json").is_file();
+        (self.named().is_empty() && is_over && was_run).then_some(&self.runs)
+    }
+
+    fn addresses(&self, job: &str) -> Vec<String> {
+        let named = self.named();
+        match named.is_empty() {
+            // One that was killed has left its address: nobody listens there.
+            true => local::address(&self.runs, job).into_iter().chain([DEFAULT.to_owned()]).collect(),
+            false => named,
+        }
+    }
+
+    /// An empty name is none: that is how to leave out the one that the environment names.
+    fn named(&self) -> Vec<String> {
+        self.coordinator.iter().filter(|one| !one.is_empty()).cloned().collect()
+    }
+
+    fn hint(&self, job: &str) {
+        if let Some(runs) = self.left_by(job) {
+            note(format_args!(
+                "the local run of {job} in {runs} is over: `events`, `checkpoints`, `audit`, `evaluate` and \
+                 `export` read what it left"
+            ));
+        }
     }
 }
 

@@ -1,13 +1,18 @@
 //! Which job is meant: a job file, or the name of one that was run here.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use clap::Args;
 use twinspire_job::{JobFile, JobSpec, Override};
 use twinspire_proto::v1;
+use twinspire_store::Embedded;
 
 use super::{CliError, paths, server::ServiceArgs};
-use crate::{ControlError, client::Lasting, service::Places};
+use crate::{
+    ControlError,
+    client::Lasting,
+    service::{self, Places, Records},
+};
 
 /// A job file.
 #[derive(Clone, Debug, Args)]
@@ -102,6 +107,14 @@ impl JobArgs {
 /// The job of this name as it was run here.
 pub(crate) fn recorded(runs: &str, job: &str) -> Result<JobSpec, CliError> {
     as_recorded(runs, job, Vec::new())
+}
+
+/// What happened to a job in its last run here.
+pub(crate) async fn events(runs: &str, job: &str) -> Result<Vec<v1::JobEvent>, CliError> {
+    let state = Places::of(&recorded(runs, job)?).state_file();
+    let store = Embedded::open(&state).await.map_err(ControlError::from)?;
+    let events = Records::over(Arc::new(store)).events(job).await?;
+    Ok(events.into_iter().map(service::event).collect())
 }
 
 fn as_recorded(runs: &str, job: &str, set: Vec<Override>) -> Result<JobSpec, CliError> {

@@ -8,7 +8,7 @@ use twinspire_proto::v1;
 
 use super::{
     CliError, follow, out,
-    server::ServerArgs,
+    server::JobServerArgs,
     show::{self, Format},
     spent,
 };
@@ -28,7 +28,7 @@ pub(crate) struct Status {
     /// The job's name.
     job: String,
     #[command(flatten)]
-    server: ServerArgs,
+    server: JobServerArgs,
     /// Show it again whenever it changes, until it is over or paused.
     #[arg(short, long)]
     watch: bool,
@@ -39,7 +39,7 @@ pub(crate) struct Status {
 
 impl Status {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut service = self.server.connect_lasting().await?;
+        let mut service = self.server.connect_lasting(&self.job).await?;
         if !self.watch {
             let job = service.jobs().get(v1::GetRequest { name: self.job }).await?.into_inner();
             show_one(&job, self.output)?;
@@ -78,7 +78,7 @@ pub(crate) struct Describe {
     /// The job's name.
     job: String,
     #[command(flatten)]
-    server: ServerArgs,
+    server: JobServerArgs,
     /// How it is shown.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -86,7 +86,7 @@ pub(crate) struct Describe {
 
 impl Describe {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut jobs = self.server.connect().await?;
+        let mut jobs = self.server.connect(&self.job).await?;
         let job = jobs.get(v1::GetRequest { name: self.job.clone() }).await?.into_inner();
         let spec: serde_json::Value = serde_json::from_str(&job.spec_json).unwrap_or_default();
         let events = events(&mut jobs, self.job).await?;
@@ -119,7 +119,7 @@ pub(crate) struct Explain {
     /// The job's name.
     job: String,
     #[command(flatten)]
-    server: ServerArgs,
+    server: JobServerArgs,
     /// How it is shown.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -127,7 +127,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(super) async fn run(self) -> Result<ExitCode, CliError> {
-        let mut jobs = self.server.connect().await?;
+        let mut jobs = self.server.connect(&self.job).await?;
         let job = jobs.get(v1::GetRequest { name: self.job.clone() }).await?.into_inner();
         let events = events(&mut jobs, self.job).await?;
         let of = |kind: &str| events.iter().filter(|event| event.kind == kind).collect::<Vec<_>>();

@@ -34,6 +34,8 @@ pub(super) struct Workers {
     /// Those that have registered since they were started, and how often in a row they were not
     /// found since.
     absences: HashMap<String, u32>,
+    /// Those that were frozen on purpose, and when they wake up.
+    asleep: HashMap<String, Instant>,
     /// Since when not all have been registered.
     missing: Option<Instant>,
 }
@@ -52,7 +54,14 @@ impl Workers {
             }
         });
         let supervisor = Supervisor::start(program()?, children.collect())?;
-        Ok(Workers { supervisor, count, exits: HashMap::new(), absences: HashMap::new(), missing: None })
+        Ok(Workers {
+            supervisor,
+            count,
+            exits: HashMap::new(),
+            absences: HashMap::new(),
+            asleep: HashMap::new(),
+            missing: None,
+        })
     }
 
     /// Waits for a process to end. Another one takes its place by itself.
@@ -66,6 +75,11 @@ impl Workers {
     /// Workers got a task: they can be started.
     pub(super) fn began(&mut self) {
         self.exits.clear();
+    }
+
+    /// A worker was frozen on purpose: it comes back by itself.
+    pub(super) fn sleeps(&mut self, worker: &str, span: Duration) {
+        self.asleep.insert(worker.to_owned(), Instant::now() + span);
     }
 
     /// Why to give up, when a process keeps ending before it has anything to do, or for good.
@@ -87,8 +101,9 @@ impl Workers {
     /// Looks who is registered. One that was and is not any more, though its process has not ended,
     /// is frozen: another takes its place. Why to give up, when some are missing for too long.
     pub(super) fn look(&mut self, registered: &[WorkerView]) -> Option<Failure> {
-        for absences in self.absences.values_mut() {
-            *absences += 1;
+        self.asleep.retain(|_, until| Instant::now() < *until);
+        for (worker, absences) in &mut self.absences {
+            *absences = if self.asleep.contains_key(worker) { 0 } else { *absences + 1 };
         }
         for worker in registered {
             self.absences.insert(worker.name.to_string(), 0);

@@ -218,14 +218,7 @@ impl Jobs for Api {
                 let over = board.job(&name).is_none_or(|view| is_over(&view));
                 for event in board.events(&name, seen).unwrap_or_default() {
                     seen = event.sequence;
-                    let event = v1::JobEvent {
-                        sequence: event.sequence,
-                        at_ms: event.at.0,
-                        kind: event.kind,
-                        message: event.message,
-                        took_ms: event.took_ms,
-                    };
-                    if sender.send(Ok(event)).await.is_err() {
+                    if sender.send(Ok(convert::event(event))).await.is_err() {
                         return;
                     }
                 }

@@ -10,7 +10,7 @@ use twinspire_control::{
 use twinspire_job::JobSpec;
 use twinspire_proto::v1::{self, coordinator_message, task_done, worker_message::Body};
 
-use super::Places;
+use super::{Happening, Places};
 
 /// What a job goes through.
 pub(crate) fn plan(spec: &JobSpec) -> Vec<Stage> {
@@ -288,6 +288,12 @@ pub(super) fn validated(of: &Validated) -> v1::Validated {
         value: of.value,
         best: of.best,
     }
+}
+
+/// Something that happened to a job.
+pub(crate) fn event(of: Happening) -> v1::JobEvent {
+    let Happening { sequence, at, kind, message, took_ms } = of;
+    v1::JobEvent { sequence, at_ms: at.0, kind, message, took_ms }
 }
 
 pub(super) fn failure(of: &Failure) -> v1::JobFailure {

@@ -26,7 +26,7 @@ mod signals;
 mod timeouts;
 
 pub use board::{Board, Happening, View};
-pub(crate) use convert::plan;
+pub(crate) use convert::{event, plan};
 pub use engine::Engine;
 pub use input::{Handle, Submission, WorkerView};
 pub(crate) use logs::newest_generation;

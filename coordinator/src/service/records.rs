@@ -99,6 +99,13 @@ impl Records {
         Ok(Some(parse(&key, &found.value)?))
     }
 
+    /// What happened to a job, in order.
+    pub async fn events(&self, name: &str) -> Result<Vec<Happening>, ControlError> {
+        let Some(store) = &self.store else { return Ok(Vec::new()) };
+        let found = store.range(&format!("events/{name}/")).await?;
+        found.into_iter().map(|(key, value)| parse(&key, &value.value)).collect()
+    }
+
     /// Removes what happened to a job.
     pub async fn forget_events(&mut self, name: &str) -> Result<(), ControlError> {
         let Some(store) = self.store.clone() else { return Ok(()) };

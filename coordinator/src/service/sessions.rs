@@ -85,7 +85,10 @@ impl Coordinator for Sessions {
                     // A message this version does not know.
                     Ok(Some(WorkerMessage { body: None, .. })) => {}
                     Ok(None) => break "it closed its connection".to_owned(),
-                    Err(status) => break format!("its connection broke ({})", status.message()),
+                    Err(status) => {
+                        tracing::info!(why = status.message(), "a worker's connection broke");
+                        break "its connection broke".to_owned();
+                    }
                 }
             };
             let _ = handle.send(Input::Left { session, why }).await;

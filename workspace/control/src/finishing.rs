@@ -45,16 +45,26 @@ impl State {
             (true, None) => "training stopped by itself".into(),
             (false, _) => "on to the next stage".into(),
         };
-        self.rest(name, why, now, out);
+        self.rest(name, why, None, now, out);
     }
 
-    /// A job whose workers have let go of it: what it is now.
-    pub(crate) fn rest(&mut self, name: &JobName, why: String, now: Time, out: &mut Outcome) {
+    /// A job whose workers have let go of it: what it is now. `why` it waits, if it does, and why its last checkpoint
+    /// could not be written, if it was to stop.
+    pub(crate) fn rest(
+        &mut self,
+        name: &JobName,
+        why: String,
+        unsaved: Option<String>,
+        now: Time,
+        out: &mut Outcome,
+    ) {
         let Some(job) = self.jobs.get_mut(name) else { return };
         let checkpoint = match job.checkpoint {
             Some(step) => format!("there is a checkpoint of step {step}"),
             None => "there is no checkpoint yet".into(),
         };
+        let unsaved = unsaved
+            .map_or(String::new(), |why| format!("; what was trained since could not be saved: {why}"));
         let (phase, reason) = match (job.wish, job.returns_to) {
             _ if job.remaining.is_empty() => (Phase::Succeeded, "everything planned is done".into()),
             (Wish::Run, _) => (Phase::Pending, why),
@@ -64,8 +74,8 @@ impl State {
                 job.wish = Wish::Run;
                 (before, "the stage asked for was given up".into())
             }
-            (Wish::Cancel, None) => (Phase::Cancelled, format!("cancelled; {checkpoint}")),
-            (Wish::Pause, None) => (Phase::Paused, format!("paused; {checkpoint}")),
+            (Wish::Cancel, None) => (Phase::Cancelled, format!("cancelled; {checkpoint}{unsaved}")),
+            (Wish::Pause, None) => (Phase::Paused, format!("paused; {checkpoint}{unsaved}")),
         };
         if phase != Phase::Pending {
             job.interrupted = None;

@@ -181,7 +181,7 @@ impl State {
         } else {
             // Nothing is half-done, and nobody is to blame.
             self.abandon(&seat.job, out);
-            self.rest(&seat.job, reason, now, out);
+            self.rest(&seat.job, reason, None, now, out);
         }
     }
 

@@ -122,7 +122,10 @@ impl State {
     pub(crate) fn ask_the_excluded(&mut self, name: &JobName, now: Time, out: &mut Outcome) {
         let Some(job) = self.jobs.get(name).filter(|job| job.has_trained) else { return };
         let is_due = |name: &WorkerName, worker: &Worker| {
-            worker.is_free() && self.fitness(name, worker, job, now) == Fitness::Unasked
+            let gave_no_answer =
+                worker.readiness_for(job).is_some_and(|asked| now.since(asked.since) >= AGAIN);
+            let is_unasked = self.fitness(name, worker, job, now) == Fitness::Unasked;
+            worker.is_free() && (is_unasked || gave_no_answer)
         };
         let again = self.excluded(job).filter(|(name, worker)| is_due(name, worker));
         let again = again.map(|(name, _)| name.clone()).collect();

@@ -69,7 +69,7 @@ impl State {
         } else {
             // Other stages leave nothing half-done; and who asks twice does not want to wait.
             self.abandon(name, out);
-            self.rest(name, String::new(), now, out);
+            self.rest(name, String::new(), None, now, out);
         }
         Ok(Answer::Done)
     }

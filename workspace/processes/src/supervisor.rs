@@ -121,6 +121,9 @@ impl Supervisor {
     }
 }
 
+/// Why a child ended whose place another was to take.
+const REPLACED: &str = "its process did not answer any more, and was killed";
+
 /// Keeps one child running.
 struct Keeper {
     child: Child,
@@ -157,10 +160,12 @@ impl Keeper {
 
     /// To this end of the child.
     async fn watch(&mut self, mut started: Started) -> (String, i32) {
+        let mut is_replaced = false;
         loop {
             tokio::select! {
                 status = started.process.wait() => {
-                    return status.map_or_else(|why| (why.to_string(), NOT_STARTED), ended::describe);
+                    let (why, code) = status.map_or_else(|why| (why.to_string(), NOT_STARTED), ended::describe);
+                    return (if is_replaced { REPLACED.into() } else { why }, code);
                 }
                 order = self.orders.recv() => match order {
                     Ok(Order::Signal(signal)) => {
@@ -169,6 +174,7 @@ impl Keeper {
                     }
                     Ok(Order::Replace(name)) => {
                         if name == self.child.name {
+                            is_replaced = true;
                             send(&started, Signal::KILL);
                         }
                     }

@@ -108,6 +108,7 @@ async fn a_frozen_child_is_replaced_and_the_others_are_not() {
     supervisor.replace("a");
     let exit = next(&mut supervisor).await;
     assert_eq!((exit.name.as_str(), exit.code, exit.again_in), ("a", 137, Some(Duration::ZERO)));
+    assert!(exit.why.contains("did not answer"), "{}", exit.why);
     supervisor.end(Duration::ZERO).await;
     let mut starts = names.map(|name| {
         let log = std::fs::read_to_string(dir.path().join(format!("{name}.log"))).unwrap();

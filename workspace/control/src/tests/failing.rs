@@ -241,3 +241,15 @@ fn a_job_that_was_to_stop_anyway_is_not_tried_again() {
     world.say("w1", failure(FailureKind::LostPeer));
     assert_eq!((world.job("a").phase, world.job("a").retries), (Phase::Paused, 0));
 }
+
+#[test]
+fn who_stops_a_job_hears_that_what_it_trained_could_not_be_saved() {
+    let mut world = World::training(1);
+    world.say("w1", started());
+    world.ask(Verb::Pause("a".into())).unwrap();
+    world.say("w1", failure(FailureKind::Storage));
+    let job = world.job("a");
+    assert_eq!(job.phase, Phase::Paused);
+    let said = "paused; there is no checkpoint yet; what was trained since could not be saved: it broke";
+    assert_eq!(job.reason, said);
+}

@@ -286,7 +286,7 @@ impl World {
         there.kept.take_if(|kept| !kept.is_of(&job, submitted));
         let span = 3000 * there.slowness;
         let fails = there.is_blind_for(submitted) && self.healed.is_none();
-        if !there.never_gets_ready_for(submitted) {
+        if self.healed.is_some() || !there.never_gets_ready_for(submitted) {
             self.within(span, Happening::GotReady(process, job, submitted, fails.then(blind)));
         }
     }
