@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -194,13 +194,7 @@ fn a_worker_killed_while_it_writes_a_file_leaves_no_half_of_a_checkpoint() {
 #[test]
 fn a_disk_that_is_full_for_a_while_holds_up_nothing_but_checkpoints() {
     let _alone = one_at_a_time();
-    if let Some(why) = no_small_disks() {
-        println!("skipped: {why}");
-        return;
-    }
-    let place = Place::with_log(300, 200, 12_000);
-    let disk = place.path("disk");
-    fs::create_dir(&disk).expect("a directory");
+    let Some((place, disk)) = with_disk(Place::with_log(300, 200, 12_000)) else { return };
     let lasts = ["train.steps=150", "checkpoint.every_steps=50", "train.log_every=1"];
     let fields = [&["name=full"], &lasts[..]].concat();
     let there = [&fields[..], &["checkpoint.uri=disk/checkpoints"]].concat();
@@ -230,13 +224,7 @@ fn a_disk_that_is_full_for_a_while_holds_up_nothing_but_checkpoints() {
 #[test]
 fn a_full_disk_with_all_of_a_run_on_it_ends_no_training_and_loses_no_line() {
     let _alone = one_at_a_time();
-    if let Some(why) = no_small_disks() {
-        println!("skipped: {why}");
-        return;
-    }
-    let place = Place::with_log(300, 200, 12_000);
-    let disk = place.path("disk");
-    fs::create_dir(&disk).expect("a directory");
+    let Some((place, disk)) = with_disk(Place::with_log(300, 200, 12_000)) else { return };
     let often = ["checkpoint.every=300ms", "checkpoint.every_steps=0", "train.log_every=1"];
     let fields = [&["name=full", "train.steps=1000000"], &often[..]].concat();
     let there = [&fields[..], &["runs=disk/runs"]].concat();
@@ -280,13 +268,7 @@ fn a_full_disk_with_all_of_a_run_on_it_ends_no_training_and_loses_no_line() {
 #[test]
 fn who_is_told_to_end_twice_ends_though_the_disk_is_full() {
     let _alone = one_at_a_time();
-    if let Some(why) = no_small_disks() {
-        println!("skipped: {why}");
-        return;
-    }
-    let place = Place::with_log(100, 64, 2_000);
-    let disk = place.path("disk");
-    fs::create_dir(&disk).expect("a directory");
+    let Some((place, disk)) = with_disk(Place::with_log(100, 64, 2_000)) else { return };
     let fields = ["name=full", "train.steps=1000000", "runs=disk/runs", "checkpoint.every=300ms"];
     let program = place.coordinator(&command("local", "ids.yaml", &fields));
     let mut running = program.with_disk(&disk, 20_000).start();
@@ -297,10 +279,20 @@ fn who_is_told_to_end_twice_ends_though_the_disk_is_full() {
     says(&mut running, "WARNING: ", 0, "a full disk");
     running.interrupt();
     says(&mut running, "Ctrl-C again to kill", 0, "an interrupt");
-    // Close together they are one.
-    std::thread::sleep(WHILE / 2);
+    says(&mut running, "still stopping: no checkpoint can be written", 0, "an interrupt on a full disk");
     running.interrupt();
     running.wait().expect_exit(130);
+}
+
+/// A place with a directory for a disk of its own; none, with the reason printed, where there can be no such disks.
+fn with_disk(place: Place) -> Option<(Place, PathBuf)> {
+    if let Some(why) = no_small_disks() {
+        println!("skipped: {why}");
+        return None;
+    }
+    let disk = place.path("disk");
+    fs::create_dir(&disk).expect("a directory");
+    Some((place, disk))
 }
 
 fn now() -> f64 {

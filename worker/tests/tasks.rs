@@ -208,17 +208,22 @@ async fn a_worker_that_waits_for_a_frozen_one_lets_go_and_goes_on_with_what_it_h
     pool.all_here().await;
     assert_eq!(pool.register("w0").incarnation, waiting, "it is the same process");
     let mut kept = false;
-    let act = |said: &Said| {
-        if let Some(Body::TrainingStarted(started)) = &said.what {
-            kept = started.kept && started.step > 0;
-        }
-        if step_of(said) > 0 { Act::Stop } else { Act::GoOn }
-    };
-    assert!(trained(pool.attempt(&job, TaskKind::Train, 3, 2, act).await)[0].stopped);
+    let stops = stops_after_a_step(&mut kept);
+    assert!(trained(pool.attempt(&job, TaskKind::Train, 3, 2, stops).await)[0].stopped);
     assert!(kept, "from the memory of the one that waited");
     let audit = job.audit().await;
     assert!(audit.passed(), "{audit:?}");
     pool.end().await;
+}
+
+/// Stops training after a step; takes note whether it went on from memory.
+fn stops_after_a_step(kept: &mut bool) -> impl FnMut(&Said) -> Act {
+    move |said| {
+        if let Some(Body::TrainingStarted(started)) = &said.what {
+            *kept = started.kept && started.step > 0;
+        }
+        if step_of(said) > 0 { Act::Stop } else { Act::GoOn }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,13 +250,8 @@ async fn who_gets_ready_while_another_trains_joins_with_everything_open() {
     assert!(trained(pool.see_to(2, 1, |_| Act::GoOn).await)[0].stopped);
 
     let mut kept = false;
-    let act = |said: &Said| {
-        if let Some(Body::TrainingStarted(started)) = &said.what {
-            kept = started.kept && started.step > 0;
-        }
-        if step_of(said) > 0 { Act::Stop } else { Act::GoOn }
-    };
-    assert!(trained(pool.attempt(&job, TaskKind::Train, 3, 2, act).await)[0].stopped);
+    let stops = stops_after_a_step(&mut kept);
+    assert!(trained(pool.attempt(&job, TaskKind::Train, 3, 2, stops).await)[0].stopped);
     assert!(kept, "from the memory of the one that trained");
     assert!(job.log("w0", 2).contains("computing"), "that is what opening says");
     let joined = job.log("w1", 3);
