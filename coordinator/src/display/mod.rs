@@ -5,7 +5,9 @@ mod format;
 mod line;
 mod note;
 mod screen;
+mod words;
 
 pub use format::{clock, duration, number, stamp};
 pub use note::note;
 pub use screen::Screen;
+pub(crate) use words::{FAULT, in_words};

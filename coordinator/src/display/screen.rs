@@ -14,6 +14,7 @@ use super::{
     format::{clock, number},
     line::Line,
     note::note,
+    words::in_words,
 };
 
 /// Between two plain progress lines.
@@ -117,27 +118,15 @@ impl Screen {
                 };
                 self.say(&format!("trying again{pause} (retry {retry} of {of} without progress)"));
             }
-            Notice::Injected { worker, fault } => match worker {
-                Some(worker) => self.say(&format!("on purpose: {worker}: {fault}")),
-                None => self.say(&format!("on purpose: {fault}")),
-            },
             Notice::WentOn { after, step, .. } => {
                 tracing::info!(step, seconds = after.as_secs_f64(), "training goes on");
             }
-            Notice::Pace { worker, factor } => match factor {
-                Some(factor) => {
-                    self.say(&format!(
-                        "{worker} computes {factor:.1} times as long for a lane as the others"
-                    ));
-                }
-                None => self.say(&format!("{worker} keeps pace with the others again")),
-            },
-            Notice::NotReady { failure } => {
-                let worker = failure.worker.as_ref().map_or("a worker", |worker| worker.as_str());
-                let Failure { code, message, .. } = failure;
-                self.say(&format!("{worker} cannot do its part, and is left out: {message} [{code}]"));
+            Notice::Injected { .. }
+            | Notice::Pace { .. }
+            | Notice::NotReady { .. }
+            | Notice::Ready { .. } => {
+                in_words(notice).iter().for_each(|(_, words)| self.say(words));
             }
-            Notice::Ready { worker } => self.say(&format!("{worker} can do its part now, and may join")),
             Notice::Assigned { .. } | Notice::GettingReady { .. } | Notice::Stopping { .. } => {}
             Notice::Done(result) | Notice::AlsoDone(result) => {
                 self.told = None;

@@ -12,7 +12,7 @@ use twinspire_proto::v1::{self, jobs_server::Jobs};
 use twinspire_storage::Location;
 
 use super::{Handle, Places, View, convert, logs::LogReader};
-use crate::{ControlError, submit};
+use crate::{ControlError, display::FAULT, submit};
 
 /// Between two looks at storage for new log lines.
 const LOGS_EVERY: Duration = Duration::from_secs(1);
@@ -177,7 +177,7 @@ impl Jobs for Api {
         let name = JobName::from(request.name);
         self.handle.ask(Verb::Inject(name.clone(), worker, fault)).await?.map_err(ControlError::from)?;
         let events = self.handle.board().events(&name, 0).unwrap_or_default();
-        let event = events.into_iter().rev().find(|event| event.kind == convert::FAULT);
+        let event = events.into_iter().rev().find(|event| event.kind == FAULT);
         let (sequence, at_ms) = event.map_or((0, 0), |event| (event.sequence, event.at.0));
         if kills_this {
             tokio::spawn(async {

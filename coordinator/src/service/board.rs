@@ -13,6 +13,7 @@ use twinspire_control::{Job, JobName, Notice, Phase, Progress, Spent, Started, T
 use twinspire_job::JobSpec;
 
 use super::losses::{LossPoint, Losses};
+use crate::display::in_words;
 
 /// Events kept of a job.
 pub(super) const EVENTS: usize = 1000;
@@ -240,7 +241,7 @@ impl Board {
                 }
                 _ => false,
             };
-            let (kind, message) = super::convert::in_words(notice).filter(|_| !again)?;
+            let (kind, message) = in_words(notice).filter(|_| !again)?;
             let sequence = entry.happened.back().map_or(0, |last| last.sequence) + 1;
             let took_ms = match notice {
                 Notice::WentOn { after, .. } => Some(after.as_millis() as u64),
