@@ -38,7 +38,8 @@
 //! [`State`] is the whole. `verbs` are what people ask; `membership` is workers that come and go,
 //! `listening` what they say, `clock` what time does; `failing` and `finishing` are what becomes of a
 //! job. `queue` decides who gets which workers, from counts alone; `schedule` and `leasing` carry that
-//! out; `stragglers` sees who is slow. `crew` and `seats` find things among thousands.
+//! out; `readiness` has newcomers prepared, `fitness` says who is left out, and `stragglers` sees who is slow. `crew`
+//! and `seats` find things among thousands.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
