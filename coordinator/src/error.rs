@@ -105,6 +105,17 @@ pub enum ControlError {
         /// What the last of them said.
         why: String,
     },
+    /// A local run that is over has no coordinator any more.
+    #[error(
+        "the local run of {job} in {runs} is over, and no coordinator answers: `events`, `checkpoints`, `audit`, \
+         `evaluate` and `export` read what it left; if a coordinator has the job, name it with --coordinator URL"
+    )]
+    Over {
+        /// The job.
+        job: String,
+        /// Its directory of runs.
+        runs: String,
+    },
     /// A coordinator said no.
     #[error("{message}")]
     Answered {
@@ -242,7 +253,7 @@ impl ControlError {
             ControlError::Checkpoints(error) => error.code(),
             ControlError::BadJob { .. } => "TW5014",
             ControlError::Relative { .. } => "TW5015",
-            ControlError::Unreachable { .. } => "TW5016",
+            ControlError::Unreachable { .. } | ControlError::Over { .. } => "TW5016",
             ControlError::Answered { code, .. } => code,
             ControlError::NoJob { .. } => "TW5009",
             ControlError::Changed { .. } => "TW5010",

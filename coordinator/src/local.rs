@@ -96,7 +96,9 @@ impl Run<'_> {
         let job = request.name.clone();
         handle.submit(Submission { request, ..submission }).await??;
         let mut processes = Workers::start(&places, &url, workers)?;
-        let _found = Address::write(&places, &url)?;
+        let _found = Address::write(&places, &url).inspect_err(|why| {
+            screen.say(&format!("WARNING: commands about this run need --coordinator {url}: {why}"))
+        });
 
         let mut results = Vec::new();
         let mut interrupts = 0;

@@ -15,6 +15,15 @@ pub fn no_small_disks() -> Option<String> {
     }
 }
 
+/// What runs the command whose words follow, which may read a directory and not write it.
+pub(crate) fn reading_only(directory: &Path) -> Command {
+    let script = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    command.arg(directory);
+    command
+}
+
 /// What runs the command whose words follow, with a disk of so many kilobytes in a directory.
 pub(crate) fn in_namespace(directory: &Path, kilobytes: u32) -> Command {
     let script = r#"mount -t tmpfs -o "size=$1k" none "$0" && shift && exec "$@""#;

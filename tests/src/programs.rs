@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    disk::in_namespace,
+    disk::{in_namespace, reading_only},
     process::{Ended, Process},
 };
 
@@ -81,6 +81,11 @@ impl Program {
     /// [`Process::hold`].
     pub fn with_disk(self, directory: &Path, kilobytes: u32) -> Program {
         self.run_by(in_namespace(directory, kilobytes))
+    }
+
+    /// Without being able to write a directory, nor are its children.
+    pub fn reading_only(self, directory: &Path) -> Program {
+        self.run_by(reading_only(directory))
     }
 
     /// As a command that ends with the words of another one.

@@ -95,6 +95,12 @@ impl Service {
         self.add_workers_as(name, 1, |program| program.with_disk(&hidden, BLIND));
     }
 
+    /// Starts a worker that can read this directory and not write it, and waits until it is in the pool.
+    pub fn add_worker_reading_only(&mut self, directory: &str, name: &str) {
+        let kept = self.place.path(directory);
+        self.add_workers_as(name, 1, |program| program.reading_only(&kept));
+    }
+
     fn add_workers_as(&mut self, name: &str, count: u32, started_as: impl FnOnce(Program) -> Program) {
         let (urls, workers) = (self.urls().join(","), count.to_string());
         let arguments = ["--coordinator", &urls, "--name", name, "--workers", &workers];

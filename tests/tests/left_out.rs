@@ -7,6 +7,9 @@ use twinspire_tests::{Service, no_small_disks, one_at_a_time};
 
 const JOB: &str = "long";
 
+/// Trains until it is told to stop.
+const FIELDS: [&str; 3] = ["workers={min: 1, max: 3}", "train.steps=1000000", "checkpoint.every=1s"];
+
 #[test]
 fn a_worker_that_does_not_see_the_dataset_never_fails_a_job_that_others_trained() {
     let _alone = one_at_a_time();
@@ -14,8 +17,7 @@ fn a_worker_that_does_not_see_the_dataset_never_fails_a_job_that_others_trained(
         return println!("skipped: {why}");
     }
     let mut service = Service::with_workers(1);
-    let fields = ["workers={min: 1, max: 3}", "train.steps=1000000", "checkpoint.every=1s"];
-    service.submit(JOB, &fields, &[]).expect_exit(0);
+    service.submit(JOB, &FIELDS, &[]).expect_exit(0);
     service.wait_for_job(JOB, "at a checkpoint", |job| job["checkpoint_step"].as_u64() > Some(0));
 
     service.add_worker_blind_to("runs", "blind");
@@ -35,6 +37,29 @@ fn a_worker_that_does_not_see_the_dataset_never_fails_a_job_that_others_trained(
     service.add_workers("another", 1);
     let job = service.wait_for_phase(JOB, "running");
     assert_eq!(job["workers"][0], "another", "{job:#}");
+
+    service.run(&["cancel", JOB]).expect_exit(0);
+    service.wait_for_phase(JOB, "cancelled");
+    service.assert_all_rows_were_trained_once(JOB);
+}
+
+#[test]
+fn a_worker_that_may_not_write_checkpoints_is_not_let_in() {
+    let _alone = one_at_a_time();
+    if let Some(why) = no_small_disks() {
+        return println!("skipped: {why}");
+    }
+    let mut service = Service::with_workers(1);
+    service.submit(JOB, &FIELDS, &[]).expect_exit(0);
+    let at_checkpoint = |job: &Value| job["checkpoint_step"].as_u64() > Some(0);
+    service.wait_for_job(JOB, "at a checkpoint", at_checkpoint);
+
+    service.add_worker_reading_only("runs", "reader");
+    let leaves_it_out = |job: &Value| job["left_out"][0]["worker"] == "reader";
+    let job = service.wait_for_job(JOB, "without the reader", leaves_it_out);
+    assert_eq!(job["left_out"][0]["code"], "TW3007", "{job:#}");
+    let newest = job["checkpoint_step"].as_u64();
+    service.wait_for_job(JOB, "at a newer checkpoint", |job| job["checkpoint_step"].as_u64() > newest);
 
     service.run(&["cancel", JOB]).expect_exit(0);
     service.wait_for_phase(JOB, "cancelled");

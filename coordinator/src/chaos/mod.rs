@@ -89,7 +89,10 @@ impl Chaos {
             note(format_args!("{job}: {}/{}  {strike}", strikes.len() + 1, self.expected()));
             strikes.push(strike);
         }
-        Ok(Struck { strikes, cut_short: None, is_lost: false })
+        let expected = self.expected();
+        let is_short = (strikes.len() as u64) < expected;
+        let cut_short = is_short.then(|| format!("{} of {expected} faults were made in time", strikes.len()));
+        Ok(Struck { strikes, cut_short, is_lost: false })
     }
 
     /// How many faults there will be, as far as can be told.

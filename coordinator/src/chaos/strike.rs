@@ -170,7 +170,10 @@ impl Scene {
             }
             // What nobody noticed was got over all the same, once it has passed.
             let has_passed = match fault {
-                Kind::KillWorker | Kind::CrashWorker => false,
+                // It met workers that were joining or leaving: they trained on in other company.
+                Kind::KillWorker | Kind::CrashWorker => {
+                    job.generation > target.generation && begun.elapsed() > target.recovery_target / 2
+                }
                 Kind::PauseWorker => begun.elapsed() > span + target.recovery_target / 2,
                 // Checkpoints are written again, if any was due meanwhile.
                 Kind::FailStorage => begun.elapsed() > span && job.checkpoint_trouble.is_none(),

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::CliError;
 use crate::{
+    ControlError,
     client::{self, Jobs, Lasting},
-    display::note,
     local,
 };
 
@@ -59,14 +59,12 @@ pub(crate) struct JobServerArgs {
 
 impl JobServerArgs {
     pub(crate) async fn connect(&self, job: &str) -> Result<Jobs, CliError> {
-        let client = client::connect(&self.addresses(job)).await;
-        Ok(client.inspect_err(|_| self.hint(job))?)
+        client::connect(&self.addresses(job)).await.map_err(|why| self.or_over(job, why))
     }
 
     /// For a command that may take longer than a coordinator lives.
     pub(crate) async fn connect_lasting(&self, job: &str) -> Result<Lasting, CliError> {
-        let client = Lasting::connect(&self.addresses(job)).await;
-        Ok(client.inspect_err(|_| self.hint(job))?)
+        Lasting::connect(&self.addresses(job)).await.map_err(|why| self.or_over(job, why))
     }
 
     /// The directory of a local run of the job that is over, if no coordinator is named.
@@ -90,12 +88,11 @@ impl JobServerArgs {
         self.coordinator.iter().filter(|one| !one.is_empty()).cloned().collect()
     }
 
-    fn hint(&self, job: &str) {
-        if let Some(runs) = self.left_by(job) {
-            note(format_args!(
-                "the local run of {job} in {runs} is over: `events`, `checkpoints`, `audit`, `evaluate` and \
-                 `export` read what it left"
-            ));
+    /// Nobody answers, and of a local run that is over nobody could.
+    fn or_over(&self, job: &str, why: ControlError) -> CliError {
+        match self.left_by(job) {
+            Some(runs) => ControlError::Over { job: job.into(), runs: runs.into() }.into(),
+            None => why.into(),
         }
     }
 }

@@ -293,8 +293,12 @@ pub(super) fn at_risk(job: &v1::Job) -> Option<String> {
     };
     if let Some(trouble) = &job.checkpoint_trouble {
         let (at, ago) = (moment(trouble.since_ms), duration(since(trouble.since_ms)));
+        let newest = match (job.checkpoint_step, job.unsaved_since_ms) {
+            (Some(_), Some(saved)) => format!("; the newest is {} old", duration(since(saved))),
+            _ => String::new(),
+        };
         let why = &trouble.message;
-        return Some(format!("{risk}: checkpoints cannot be written since {at} ({ago}): {why}"));
+        return Some(format!("{risk}: checkpoints cannot be written since {at} ({ago}){newest}: {why}"));
     }
     let unsaved = since(job.unsaved_since_ms.filter(|_| job.phase == "running")?);
     let every = Duration::from_millis(job.checkpoint_every_ms);

@@ -152,9 +152,13 @@ pub(crate) fn record(places: &Places, spec: &JobSpec) -> Result<(), ControlError
     let path = places.job_file();
     let write = || -> std::io::Result<()> {
         std::fs::create_dir_all(&places.local)?;
-        let text = serde_json::to_string_pretty(spec).map_err(std::io::Error::other)?;
+        let text = serde_json::to_string_pretty(spec).map_err(std::io::Error::other)? + "\n";
+        if std::fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            // There may be no room to write it again.
+            return Ok(());
+        }
         let part = path.with_extension("json.part");
-        std::fs::write(&part, text + "\n")?;
+        std::fs::write(&part, text)?;
         std::fs::rename(&part, &path)
     };
     write().map_err(|source| ControlError::File { action: "write", path: path.clone(), source })

@@ -157,7 +157,7 @@ impl Explain {
             out::line(show::pool(&workers))?;
         }
         for worker in show::left_out(&job) {
-            out::line(format_args!("goes on without {worker}"))?;
+            out::line(format_args!("left out is {worker}"))?;
         }
         if let Some(risk) = show::at_risk(&job) {
             out::line(format_args!("at risk is {risk}"))?;

@@ -161,7 +161,7 @@ library_errors!(
     CheckpointError: CheckpointError::is_user_mistake,
     TowersError: asks_for_what_cannot_be,
     CollectiveError: |_| false,
-    ReportError: |_| false,
+    ReportError: ReportError::is_user_mistake,
 );
 
 /// A device that is not there, towers that this dataset or checkpoint does not fit.

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{ledger::Ledger, standing::Standing};
+use super::{ledger::Ledger, reach::may_write, standing::Standing};
 use crate::{
     model::{Loaded, identity},
     task::{Task, TaskError},
@@ -56,12 +56,9 @@ pub(super) struct Kept {
 impl Kept {
     /// All that can be had without the other ranks: the dataset, and towers as they are built.
     pub(super) fn open(task: &Task) -> Result<Kept, TaskError> {
-        Ok(Kept {
-            loaded: Loaded::open(task)?,
-            towers: Towers::AsBuilt,
-            standing: Standing::default(),
-            ledger: Ledger::default(),
-        })
+        let loaded = Loaded::open(task)?;
+        may_write(task)?;
+        Ok(Kept { loaded, towers: Towers::AsBuilt, standing: Standing::default(), ledger: Ledger::default() })
     }
 }
 

@@ -20,6 +20,7 @@ mod ledger;
 mod meeting;
 mod metrics;
 mod pace;
+mod reach;
 mod spent;
 mod standing;
 

@@ -234,7 +234,10 @@ impl CheckpointStore {
 /// What is wrong with the files of a checkpoint, by their sizes.
 fn lacking(manifest: &Manifest, files: &Files) -> Option<String> {
     manifest.parts.iter().find_map(|part| match files.get(&part.file) {
-        None => Some(format!("{} is missing", part.file)),
+        None => Some(format!(
+            "{} is missing, though a worker has written it: do all workers see the same place?",
+            part.file
+        )),
         Some(size) if *size != part.size => {
             Some(format!("{} has {size} bytes, not {}", part.file, part.size))
         }

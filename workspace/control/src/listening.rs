@@ -110,10 +110,12 @@ impl State {
                 }
             }
             FromWorker::CheckpointDelayed { step, message } => {
+                let message = format!("{name}: {message}");
                 out.tell(job, Notice::CheckpointDelayed { step, message });
             }
             FromWorker::CheckpointFailed { step, message } => {
                 attempt.parts.remove(&step);
+                let message = format!("{name}: {message}");
                 out.tell(job, Notice::CheckpointFailed { step, message });
             }
             FromWorker::Done(result) => {

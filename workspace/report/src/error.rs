@@ -24,6 +24,11 @@ impl ReportError {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
+    /// Whether somebody has to mend it: it may not be written here.
+    pub fn is_user_mistake(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     pub(crate) fn reading(path: &Path) -> impl FnOnce(io::Error) -> ReportError {
         move |source| ReportError { operation: "read", path: path.to_owned(), source }
     }
