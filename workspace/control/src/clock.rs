@@ -25,6 +25,7 @@ impl State {
             self.adopt(&job, now, out);
             self.look_for_stragglers(&job, now, out);
         }
+        self.forget_the_gone(now, out);
         // Pauses end, patience runs out, sizes settle.
         self.unsettled = true;
         if now.since(self.explained) >= EXPLAIN {

@@ -70,7 +70,8 @@ impl State {
         let attempt = self.abandon(name, out);
         let Some(job) = self.jobs.get_mut(name) else { return };
         if job.wish != Wish::Run {
-            let unsaved = (failure.kind == FailureKind::Storage).then_some(failure.message);
+            let is_unsaved = failure.kind == FailureKind::Storage && job.has_trained;
+            let unsaved = is_unsaved.then_some(failure.message);
             return self.rest(name, String::new(), unsaved, now, out);
         }
         if job.remaining.front().is_some_and(|stage| *stage == Stage::Train) {

@@ -7,23 +7,37 @@
 use std::time::Duration;
 
 use crate::{
-    Attempt, Failure, FailureKind, Job, JobName, Notice, Stage, State, Time, Worker, WorkerName,
+    Attempt, Failure, FailureKind, Incarnation, Job, JobName, Notice, Stage, State, Time, Worker, WorkerName,
     state::Outcome,
 };
 
 /// Who is left out is asked again to get ready, or may join again, after so long.
 pub(crate) const AGAIN: Duration = Duration::from_secs(60);
 
-/// A worker that is left out of a job's work for now.
+/// One that is not there any more is remembered for so long.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// A worker that is left out for now: from joining a job, or from its work altogether.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unfit {
+    /// Which life of its name.
+    pub process: Incarnation,
     /// When it last failed.
     pub since: Time,
     /// With what; nothing if it was only in company that came to nothing.
     pub why: Option<Failure>,
+    /// It cannot do the job's work at all: others could, and it could not.
+    pub cannot: bool,
+    /// It has said since that it can. That has to prove true before all is forgotten.
+    pub is_mended: bool,
 }
 
 impl Unfit {
+    /// It came to nothing, or could not get ready.
+    pub(crate) fn new(process: Incarnation, since: Time, why: Option<Failure>, cannot: bool) -> Unfit {
+        Unfit { process, since, why, cannot, is_mended: false }
+    }
+
     /// Whether it may be asked again.
     pub(crate) fn is_over(&self, now: Time) -> bool {
         now.since(self.since) >= AGAIN
@@ -33,12 +47,12 @@ impl Unfit {
 impl Job {
     /// Whether a worker is known to be unable to do its work. Who has its state in memory, or is ready, can.
     pub fn excludes(&self, name: &WorkerName, worker: &Worker) -> bool {
-        let has_failed = self.unfit.get(name).is_some_and(|unfit| unfit.why.is_some());
-        has_failed && !worker.is_ready_for(self) && worker.state_of(self).is_none()
+        let cannot = self.unfit.get(name).is_some_and(|unfit| unfit.cannot);
+        cannot && !worker.is_ready_for(self) && worker.state_of(self).is_none()
     }
 
     /// Whether a failure says nothing of the job: what it takes is there, and others could read it.
-    fn clears_itself_of(&self, failure: &Failure) -> bool {
+    pub(crate) fn clears_itself_of(&self, failure: &Failure) -> bool {
         failure.kind == FailureKind::BadInput && self.has_trained && !self.is_afterwards()
     }
 }
@@ -46,9 +60,9 @@ impl Job {
 /// What a failure says of the worker it happened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnFault {
-    /// Nothing was known of it: how often that can happen is bounded by how many workers there are.
+    /// Nothing was known of its process: how often that can happen is bounded by how many there are.
     First,
-    /// It had done the job's work, or was ready to.
+    /// It had done the job's work, or said that it could; or it is not the training that it failed at.
     Again,
 }
 
@@ -70,7 +84,8 @@ impl State {
         let job = self.jobs.get(name).filter(|job| job.clears_itself_of(failure))?;
         let culprit = failure.worker.as_ref()?;
         let stage = job.remaining.front().copied()?;
-        let could = self.crew.get(culprit).is_some_and(|worker| worker.has_worked_for(job));
+        let there = self.crew.get(culprit)?;
+        let (process, could) = (there.incarnation, there.has_worked_for(job));
         let kinds = job.request.device.kinds(stage);
         let may = |(other, worker): (&WorkerName, &Worker)| {
             other != culprit
@@ -83,13 +98,14 @@ impl State {
             return None;
         }
         let job = self.jobs.get_mut(name)?;
-        let before = job.unfit.insert(culprit.clone(), Unfit { since: now, why: Some(failure.clone()) });
-        let was_known = before.is_some_and(|unfit| unfit.why.is_some());
+        let unfit = Unfit::new(process, now, Some(failure.clone()), true);
+        let was_known = job.unfit.insert(culprit.clone(), unfit).is_some_and(|unfit| unfit.cannot);
         out.changed.insert(name.clone());
         if !was_known {
             out.tell(name, Notice::NotReady { failure: failure.clone() });
         }
-        Some(if was_known || could { OwnFault::Again } else { OwnFault::First })
+        let is_again = was_known || could || stage != Stage::Train;
+        Some(if is_again { OwnFault::Again } else { OwnFault::First })
     }
 
     /// An attempt came to nothing before training went on: those it was to be joined by are not asked again at once.
@@ -104,8 +120,20 @@ impl State {
         let has_survivors = states.iter().any(|(_, state)| state.is_some());
         if has_survivors && !has_begun {
             for (member, _) in states.into_iter().filter(|(_, state)| state.is_none()) {
-                let unfit = job.unfit.entry(member.worker.clone()).or_insert(Unfit { since: now, why: None });
-                unfit.since = now;
+                let unfit = Unfit::new(member.incarnation, now, None, false);
+                job.unfit.entry(member.worker.clone()).or_insert(unfit).since = now;
+            }
+        }
+    }
+
+    /// Those who have been gone for long do not come back under their names.
+    pub(crate) fn forget_the_gone(&mut self, now: Time, out: &mut Outcome) {
+        for job in self.jobs.values_mut().filter(|job| !job.unfit.is_empty()) {
+            let before = job.unfit.len();
+            job.unfit
+                .retain(|name, unfit| self.crew.get(name).is_some() || now.since(unfit.since) < REMEMBERED);
+            if job.unfit.len() < before {
+                out.changed.insert(job.name().clone());
             }
         }
     }

@@ -60,6 +60,9 @@ impl State {
             FromWorker::Started(started) => {
                 let Started { step, kept, .. } = started;
                 let part = Membership { job: job.clone(), generation: attempt.generation };
+                // To every coordinator, and on every connection, it says again where it began.
+                let is_repeated =
+                    self.crew.get(name).is_some_and(|worker| worker.state.as_ref() == Some(&part));
                 let mut is_news = !std::mem::replace(&mut state.has_trained, true);
                 for member in &attempt.members {
                     is_news |= state.unfit.remove(&member.worker).is_some();
@@ -78,8 +81,10 @@ impl State {
                     true => self.went_on(job, step, out),
                     // A checkpoint it resumes from is visible, whoever heard of it.
                     false => {
-                        state.saved = Some(now);
-                        out.changed.insert(job.clone());
+                        if !is_repeated {
+                            state.saved = Some(now);
+                            out.changed.insert(job.clone());
+                        }
                         self.got_further(job, step, now, out);
                     }
                 }

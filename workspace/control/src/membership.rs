@@ -49,12 +49,11 @@ impl State {
             last: same.and_then(|same| same.last.clone()).or_else(|| who.state.clone()),
             state: who.state,
         };
-        if same.is_none() {
-            // Whatever was wrong with the one before it.
-            for job in self.jobs.values_mut().filter(|job| !job.phase.is_final()) {
-                if job.unfit.remove(&name).is_some() {
-                    out.changed.insert(job.name().clone());
-                }
+        for job in self.jobs.values_mut() {
+            // Whatever was wrong with the process before it.
+            if job.unfit.get(&name).is_some_and(|unfit| unfit.process != who.incarnation) {
+                job.unfit.remove(&name);
+                out.changed.insert(job.name().clone());
             }
         }
         self.sessions.insert(session, name.clone());

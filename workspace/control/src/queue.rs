@@ -101,9 +101,11 @@ pub(crate) enum Decision {
     GetReady { job: JobName, workers: u32 },
 }
 
-/// Decides. Who goes to which job is for others to say: so of jobs from one on that leaves workers out nothing is
-/// decided if others begin before it, and it is to be decided again. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just
-/// begun, and to which workers are still coming.
+/// Decides. `waiting` is in the order of the queue; `is_young` is a coordinator that has only just begun, and to which
+/// workers are still coming.
+///
+/// Counts do not say who goes to which job: once one begins, nothing is decided of the next that leaves workers out,
+/// nor of those behind it, until that is known.
 pub(crate) fn decide(
     waiting: &[Waiting],
     running: &[Running],
@@ -162,10 +164,15 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// These are decided on once those before them have begun: nobody else gets what they could begin with, or grows.
+    /// These are decided on once those before them have begun. Nobody gets what they could begin with, though others
+    /// may take just those whom they do not leave out; and nobody grows.
     fn leave_for_later(&mut self, jobs: &[Waiting]) {
         for job in jobs {
-            job.kinds.iter().for_each(|kind| self.free.take(*kind, job.min));
+            for kind in job.kinds.iter().copied() {
+                if self.free.of(kind) >= job.min {
+                    self.free.take(kind, job.min + job.excluded.shares.free.of(kind));
+                }
+            }
         }
         self.victims.clear();
     }

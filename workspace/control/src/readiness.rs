@@ -29,7 +29,8 @@ enum Fitness {
     Ready(Duration),
     GettingReady,
     Unasked,
-    /// It could not get ready, or takes very long; or it has what another training goes on from.
+    /// It could not get ready, or takes very long; or it is, or was a moment ago, asked to get ready for another
+    /// training; or it has what another training goes on from.
     Unfit,
 }
 
@@ -64,6 +65,11 @@ impl Worker {
 impl State {
     fn fitness(&self, name: &WorkerName, worker: &Worker, job: &Job, now: Time) -> Fitness {
         let is_out = job.unfit.get(name).is_some_and(|unfit| !unfit.is_over(now));
+        let is_anothers = worker.readiness.as_ref().is_some_and(|readiness| {
+            let other = self.jobs.get(&readiness.job).filter(|other| other.submitted == readiness.submitted);
+            let wants_it = other.is_some_and(|other| !other.phase.is_final() && other.name() != job.name());
+            wants_it && now.since(readiness.since) < AGAIN
+        });
         let has_anothers =
             worker.state.as_ref().filter(|state| state.job != *job.name()).is_some_and(|state| {
                 // Waiting, or in a pause before it is tried again.
@@ -71,7 +77,7 @@ impl State {
             });
         match worker.readiness_for(job) {
             Some(Readiness { is_ready: true, since, .. }) => Fitness::Ready(now.since(*since)),
-            _ if is_out || has_anothers => Fitness::Unfit,
+            _ if is_out || has_anothers || is_anothers => Fitness::Unfit,
             Some(Readiness { since, .. }) if now.since(*since) >= AGAIN => Fitness::Unfit,
             Some(_) => Fitness::GettingReady,
             None => Fitness::Unasked,
@@ -170,23 +176,34 @@ impl State {
         if !asked.is_some_and(|asked| is_of(asked) && !asked.is_ready) {
             return;
         }
+        let Some(process) = self.crew.get(name).map(|worker| worker.incarnation) else { return };
         let is_ready = failure.is_none();
         self.crew.change(name, |worker| {
             worker.readiness =
                 is_ready.then(|| Readiness { job: job.clone(), submitted, is_ready, since: now });
         });
         let Some(of) = self.jobs.get_mut(&job).filter(|of| !of.phase.is_final()) else { return };
-        let was_out = of.unfit.get(name).is_some_and(|unfit| unfit.why.is_some());
-        let failure = failure.map(|failure| Failure { worker: Some(name.clone()), ..failure });
-        // That it is ready has to prove true before all is forgotten.
-        if failure.is_some() {
-            of.unfit.insert(name.clone(), Unfit { since: now, why: failure.clone() });
-        }
+        let before = of.unfit.get_mut(name);
         // Told once, however often it is tried.
-        match failure {
-            Some(failure) if !was_out => out.tell(&job, Notice::NotReady { failure }),
-            None if was_out => out.tell(&job, Notice::Ready { worker: name.clone() }),
-            _ => return,
+        match failure.map(|failure| Failure { worker: Some(name.clone()), ..failure }) {
+            Some(failure) => {
+                let was_told = before.as_ref().is_some_and(|unfit| unfit.why.is_some() && !unfit.is_mended);
+                // Trouble that may pass keeps nobody from beginning with the job.
+                let cannot =
+                    of.clears_itself_of(&failure) || of.unfit.get(name).is_some_and(|unfit| unfit.cannot);
+                of.unfit.insert(name.clone(), Unfit::new(process, now, Some(failure.clone()), cannot));
+                if was_told {
+                    return;
+                }
+                out.tell(&job, Notice::NotReady { failure });
+            }
+            None => {
+                let Some(unfit) = before.filter(|unfit| unfit.why.is_some() && !unfit.is_mended) else {
+                    return;
+                };
+                unfit.is_mended = true;
+                out.tell(&job, Notice::Ready { worker: name.clone() });
+            }
         }
         out.changed.insert(job);
     }

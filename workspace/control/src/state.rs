@@ -76,6 +76,8 @@ impl State {
             let name = job.name().clone();
             // Its clock may have been ahead of this one.
             job.since = job.since.min(now);
+            // Records from before that was noted.
+            job.has_trained |= job.reached > 0 || job.checkpoint > job.request.checkpoint;
             pool.submitted = pool.submitted.max(job.sequence);
             pool.generation = pool.generation.max(job.generation);
             if let Some(attempt) = &mut job.attempt {
@@ -179,6 +181,10 @@ impl State {
         }
         if job.phase != phase {
             job.since = now;
+        }
+        if phase.is_final() {
+            // Whatever was wrong with workers may be mended when somebody asks for more.
+            job.unfit.clear();
         }
         job.phase = phase;
         job.reason.clone_from(&reason);

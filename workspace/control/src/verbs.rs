@@ -107,8 +107,6 @@ impl State {
                 job.retries = 0;
                 job.failure = None;
                 job.not_before = None;
-                // Whatever was wrong with workers may be mended.
-                job.unfit.clear();
                 self.enter(name, Phase::Pending, "tried again".into(), now, out);
                 Ok(Answer::Done)
             }
@@ -163,7 +161,6 @@ impl State {
             return Err(Refusal::NoCheckpoint(name.clone()));
         }
         job.returns_to = Some(job.phase);
-        job.unfit.clear();
         job.remaining.push_front(stage);
         job.wish = Wish::Run;
         job.retries = 0;

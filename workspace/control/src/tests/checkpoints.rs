@@ -150,3 +150,15 @@ fn a_new_generation_is_told_for_how_long_nothing_was_saved() {
     world.say("w1", failure(FailureKind::LostPeer));
     assert_eq!(unsaved(&world), Duration::from_secs(5));
 }
+
+#[test]
+fn what_is_said_again_on_a_new_connection_saves_nothing() {
+    let mut world = World::training(1);
+    world.say("w1", started());
+    world.pass(Duration::from_secs(20), &[]);
+    let part = world.task("w1");
+    world.reconnect_with("w1", part.clone(), part);
+    world.say("w1", started());
+    let saved = world.job("a").saved.unwrap();
+    assert_eq!(world.now.since(saved), Duration::from_secs(20));
+}

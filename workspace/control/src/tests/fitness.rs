@@ -182,3 +182,101 @@ fn one_more_stage_that_was_asked_for_is_not_tried_elsewhere() {
     fails(&mut world, &at_it[0]);
     assert_eq!(world.job("a").phase, Phase::Cancelled, "there may be no such step");
 }
+
+/// What is in the way for a while.
+fn trouble() -> Failure {
+    Failure { kind: FailureKind::Storage, ..blind() }
+}
+
+fn dies(world: &mut World, worker: &str) {
+    world.apply(Event::Ended { worker: worker.into(), why: "killed".into() });
+    world.workers.remove(worker);
+}
+
+#[test]
+fn before_training_has_begun_nobody_is_kept_from_beginning() {
+    let mut world = World::new(1);
+    world.submit(job("a", 1, 2));
+    world.join("w2", Device::Cpu);
+    world.got_ready("w2", "a", Some(blind()));
+    dies(&mut world, "w1");
+    world.pass(SECOND * 5, &[]);
+    assert_eq!(world.members("a"), ["w2"]);
+}
+
+#[test]
+fn trouble_that_may_pass_keeps_nobody_from_beginning() {
+    let mut world = training();
+    world.join("w3", Device::Cpu);
+    world.got_ready("w3", "a", Some(trouble()));
+    assert!(is_told_not_ready(&world.said, "w3"));
+    dies(&mut world, "w1");
+    dies(&mut world, "w2");
+    world.pass(SECOND * 5, &[]);
+    assert_eq!(world.members("a"), ["w3"]);
+}
+
+#[test]
+fn a_process_that_connects_again_is_the_same_one() {
+    let mut world = with_the_unfit_only();
+    world.cut("w3");
+    world.reconnect("w3", None);
+    world.pass(SECOND * 5, &[]);
+    assert_eq!(world.job("a").phase, Phase::Pending);
+}
+
+/// The worker is known to be unable to do the job's work.
+fn is_unfit_for(world: &mut World, worker: &str, job: &str) {
+    let process = world.worker(worker).unwrap().incarnation;
+    let unfit = Unfit::new(process, world.now, Some(blind()), true);
+    let job = world.state.jobs.get_mut(&job.into()).unwrap();
+    job.has_trained = true;
+    job.unfit.insert(worker.into(), unfit);
+}
+
+#[test]
+fn jobs_that_leave_out_the_same_worker_ask_it_in_turn() {
+    let mut world = World::new(0);
+    world.submit(job("a", 1, 1));
+    world.submit(job("b", 1, 1));
+    world.join("x", Device::Cpu);
+    world.join("y", Device::Cpu);
+    world.join("w3", Device::Cpu);
+    is_unfit_for(&mut world, "w3", "a");
+    is_unfit_for(&mut world, "w3", "b");
+    dies(&mut world, "x");
+    dies(&mut world, "y");
+    let mut asked = 0;
+    for _ in 0..10 * 60 {
+        world.pass(SECOND / 5, &[]);
+        asked += world.told("w3").iter().filter(|order| matches!(order, Order::GetReady(_))).count();
+    }
+    assert_eq!(world.job("a").phase, Phase::Pending);
+    assert!((1..=4).contains(&asked), "asked {asked} times in two minutes");
+}
+
+#[test]
+fn who_makes_room_does_not_take_it_back() {
+    let mut world = World::new(6);
+    world.join("z1", Device::Cpu);
+    world.join("z2", Device::Cpu);
+    world.submit(job("v", 4, 8));
+    assert_eq!(world.members("v").len(), 8);
+    world.say("w1", started());
+    world.join("x", Device::Cpu);
+    world.submit(job("a", 1, 1));
+    world.say("x", started());
+    is_unfit_for(&mut world, "z1", "a");
+    is_unfit_for(&mut world, "z2", "a");
+    dies(&mut world, "x");
+    for _ in 0..40 {
+        world.pass(SECOND, &[]);
+        if world.job("v").attempt.as_ref().is_some_and(|attempt| attempt.ending.is_some()) {
+            for worker in world.members("v") {
+                world.say(&worker, trained(true));
+            }
+        }
+    }
+    assert_eq!(world.job("a").phase, Phase::Running, "{}", world.job("a").reason);
+    assert!(world.job("v").generation < Generation(8), "{}", world.job("v").generation);
+}

@@ -78,7 +78,7 @@ impl World {
             let all = count(state, |name, worker| !job.excludes(name, worker));
             let free = count(state, |name, worker| worker.is_free() && !job.excludes(name, worker));
             // Fewer than it takes may be left by those who gather before it, or begin now.
-            let some = kinds.iter().any(|kind| of(&all, *kind) >= min);
+            let some = kinds.iter().any(|kind| of(&all, *kind) >= min && of(&free, *kind) < max);
             let comes_back =
                 |worker: &Worker| worker.serves() && worker.returning && worker.cut_off.is_none();
             // By the newest state: that somebody has it who comes back, and nobody who is free.

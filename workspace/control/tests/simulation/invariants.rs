@@ -38,6 +38,7 @@ impl World {
         let Some(state) = self.coordinator.as_ref().map(|coordinator| &coordinator.state) else { return };
         // One that was not interrupted has what counts in a checkpoint.
         let Some(job) = state.job(name).filter(|job| job.interrupted.is_some()) else { return };
+        let now = self.clock();
         let is_chosen = |worker: &WorkerName| chosen.contains(worker);
         let newest =
             state.workers().filter(|(name, _)| is_chosen(name)).filter_map(|(_, it)| it.state_of(job)).max();
@@ -50,7 +51,8 @@ impl World {
             let waits_before = |other: &Job| {
                 let stage = other.remaining.front().filter(|_| other.phase == Phase::Pending);
                 let kinds = stage.map_or(&[][..], |stage| other.request.device.kinds(*stage));
-                other.rank() < job.rank() && kinds.contains(&device)
+                let is_due = other.not_before.is_none_or(|then| then <= now);
+                other.rank() < job.rank() && is_due && kinds.contains(&device)
             };
             let is_held = state.jobs().any(waits_before);
             kinds.contains(&device)
