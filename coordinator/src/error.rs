@@ -207,7 +207,7 @@ pub const CODES: &[(&str, &str)] = &[
         "TW5001",
         "A worker process died, froze or was cut off, more often than the job was willing to start it again.",
     ),
-    ("TW5002", "Worker processes started but did not register in time."),
+    ("TW5002", "Worker processes of a local run did not register in time, or none of them can do its work."),
     ("TW5003", "The coordinator cannot listen on the address it was given."),
     ("TW5005", "A log or a file of the run cannot be read or written."),
     ("TW5006", "Signals cannot be handled."),

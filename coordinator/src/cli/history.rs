@@ -44,12 +44,17 @@ impl Events {
             Format::Wide => out::line(format_args!("{:>5}  {}", event.sequence, show::event(event))),
             output => show::entry(&show::event_value(event), output),
         };
-        if let Some(runs) = self.server.left_by(&self.job) {
-            let left = source::events(runs, &self.job).await?;
-            left.iter().try_for_each(show)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        let mut service = self.server.connect_lasting(&self.job).await?;
+        let mut service = match (self.server.connect_lasting(&self.job).await, self.server.left_by(&self.job))
+        {
+            (Ok(service), _) => service,
+            // Of a local run that is over nobody can be asked.
+            (Err(_), Some(runs)) => {
+                let left = source::events(runs, &self.job).await?;
+                left.iter().try_for_each(show)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            (Err(why), None) => return Err(why),
+        };
         let request = v1::EventsRequest { name: self.job, follow: self.watch, after: 0 };
         follow::events(&mut service, request, show).await?;
         Ok(ExitCode::SUCCESS)

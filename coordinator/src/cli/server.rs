@@ -59,41 +59,37 @@ pub(crate) struct JobServerArgs {
 
 impl JobServerArgs {
     pub(crate) async fn connect(&self, job: &str) -> Result<Jobs, CliError> {
-        client::connect(&self.addresses(job)).await.map_err(|why| self.or_over(job, why))
+        Ok(self.connect_lasting(job).await?.jobs().clone())
     }
 
-    /// For a command that may take longer than a coordinator lives.
+    /// For a command that may take longer than a coordinator lives: it stays with the one that is meant.
     pub(crate) async fn connect_lasting(&self, job: &str) -> Result<Lasting, CliError> {
-        Lasting::connect(&self.addresses(job)).await.map_err(|why| self.or_over(job, why))
-    }
-
-    /// The directory of a local run of the job that is over, if no coordinator is named.
-    pub(crate) fn left_by(&self, job: &str) -> Option<&str> {
-        let is_over = local::address(&self.runs, job).is_none();
-        let was_run = Path::new(&self.runs).join(job).join("job.json").is_file();
-        (self.named().is_empty() && is_over && was_run).then_some(&self.runs)
-    }
-
-    fn addresses(&self, job: &str) -> Vec<String> {
         let named = self.named();
-        match named.is_empty() {
-            // One that was killed has left its address: nobody listens there.
-            true => local::address(&self.runs, job).into_iter().chain([DEFAULT.to_owned()]).collect(),
-            false => named,
+        if !named.is_empty() {
+            return Ok(Lasting::connect(&named).await?);
         }
+        // One that was killed has left its address: nobody listens there.
+        if let Some(address) = local::address(&self.runs, job)
+            && let Ok(service) = Lasting::connect(&[address]).await
+        {
+            return Ok(service);
+        }
+        let service = Lasting::connect(&[DEFAULT.to_owned()]).await;
+        service.map_err(|why| match self.left_by(job) {
+            Some(runs) => ControlError::Over { job: job.into(), runs: runs.into() }.into(),
+            None => why.into(),
+        })
+    }
+
+    /// The directory of runs in which a local run has left something of the job, if no coordinator is named.
+    pub(crate) fn left_by(&self, job: &str) -> Option<&str> {
+        let was_run = Path::new(&self.runs).join(job).join("job.json").is_file();
+        (self.named().is_empty() && was_run).then_some(&self.runs)
     }
 
     /// An empty name is none: that is how to leave out the one that the environment names.
     fn named(&self) -> Vec<String> {
         self.coordinator.iter().filter(|one| !one.is_empty()).cloned().collect()
-    }
-
-    /// Nobody answers, and of a local run that is over nobody could.
-    fn or_over(&self, job: &str, why: ControlError) -> CliError {
-        match self.left_by(job) {
-            Some(runs) => ControlError::Over { job: job.into(), runs: runs.into() }.into(),
-            None => why.into(),
-        }
     }
 }
 

@@ -282,8 +282,9 @@ pub(super) fn status(job: &v1::Job) -> String {
     text
 }
 
-/// A checkpoint that has not come after so many times `checkpoint.every` is overdue.
+/// A checkpoint that has not come after so many times `checkpoint.every`, and so much more, is overdue.
 const OVERDUE: u32 = 2;
+const WRITING: Duration = Duration::from_secs(10);
 
 /// What is lost if all workers are, and why that is more than it should be.
 pub(super) fn at_risk(job: &v1::Job) -> Option<String> {
@@ -300,9 +301,10 @@ pub(super) fn at_risk(job: &v1::Job) -> Option<String> {
         let why = &trouble.message;
         return Some(format!("{risk}: checkpoints cannot be written since {at} ({ago}){newest}: {why}"));
     }
-    let unsaved = since(job.unsaved_since_ms.filter(|_| job.phase == "running")?);
+    let trains = job.phase == "running" && job.started.is_some();
+    let unsaved = since(job.unsaved_since_ms.filter(|_| trains)?);
     let every = Duration::from_millis(job.checkpoint_every_ms);
-    (!every.is_zero() && unsaved > every * OVERDUE).then(|| {
+    (!every.is_zero() && unsaved > every * OVERDUE + WRITING).then(|| {
         let (unsaved, every) = (duration(unsaved), duration(every));
         format!("{risk}: there has been no checkpoint for {unsaved}, and `checkpoint.every` is {every}")
     })

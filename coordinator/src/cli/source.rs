@@ -112,6 +112,9 @@ pub(crate) fn recorded(runs: &str, job: &str) -> Result<JobSpec, CliError> {
 /// What happened to a job in its last run here.
 pub(crate) async fn events(runs: &str, job: &str) -> Result<Vec<v1::JobEvent>, CliError> {
     let state = Places::of(&recorded(runs, job)?).state_file();
+    if !state.is_file() {
+        return Ok(Vec::new());
+    }
     let store = Embedded::open(&state).await.map_err(ControlError::from)?;
     let events = Records::over(Arc::new(store)).events(job).await?;
     Ok(events.into_iter().map(service::event).collect())

@@ -38,6 +38,8 @@ pub(super) struct Workers {
     asleep: HashMap<String, Instant>,
     /// Since when not all have been registered.
     missing: Option<Instant>,
+    /// Since when none of them can do the job's work: there are no others to wait for.
+    unable: Option<Instant>,
 }
 
 impl Workers {
@@ -61,6 +63,7 @@ impl Workers {
             absences: HashMap::new(),
             asleep: HashMap::new(),
             missing: None,
+            unable: None,
         })
     }
 
@@ -87,6 +90,7 @@ impl Workers {
         // Another one is going to register.
         self.missing = None;
         self.absences.remove(&exit.name);
+        self.asleep.remove(&exit.name);
         let exits = self.exits.entry(exit.name.clone()).or_default();
         *exits += 1;
         let times = if *exits > 1 { format!(" (tried {exits} times)") } else { String::new() };
@@ -113,8 +117,18 @@ impl Workers {
             tracing::warn!(worker = name, "it is lost, and its process has not ended: it is killed");
             self.supervisor.replace(&name);
         }
+        if registered.is_empty() || registered.iter().any(|worker| worker.left_out_of.is_empty()) {
+            self.unable = None;
+        } else if self.unable.get_or_insert_with(Instant::now).elapsed() > REGISTER {
+            return Some(Failure {
+                code: "TW5002".into(),
+                message: "no worker can do the job's work: what each is left out for is said above".into(),
+                kind: FailureKind::BadInput,
+                worker: None,
+            });
+        }
         let registered = registered.len();
-        if registered >= self.count as usize {
+        if registered >= self.count as usize || !self.asleep.is_empty() {
             self.missing = None;
             return None;
         }

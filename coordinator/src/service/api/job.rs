@@ -69,7 +69,7 @@ pub(super) fn message(view: &View, board: &Board) -> v1::Job {
 }
 
 fn left_out((worker, unfit): (&WorkerName, &Unfit)) -> Option<v1::LeftOut> {
-    let Failure { code, message, .. } = unfit.why.clone()?;
+    let Failure { code, message, .. } = unfit.why.clone().filter(|_| !unfit.is_mended)?;
     Some(v1::LeftOut { worker: worker.to_string(), code, message, since_ms: unfit.since.0 })
 }
 

@@ -71,14 +71,16 @@ impl World {
         };
         let mut jobs: Vec<&Job> = state.jobs().filter(waits).collect();
         jobs.sort_by_key(|job| job.rank());
+        let mut somebody_gathers = false;
         let waiting = jobs.into_iter().map(|job| {
             let stage = *job.remaining.front().expect("G: a job waits for nothing");
             let (min, max) = stage.workers(job.request.min_workers, job.request.max_workers);
             let kinds = job.request.device.kinds(stage);
             let all = count(state, |name, worker| !job.excludes(name, worker));
             let free = count(state, |name, worker| worker.is_free() && !job.excludes(name, worker));
-            // Fewer than it takes may be left by those who gather before it, or begin now.
-            let some = kinds.iter().any(|kind| of(&all, *kind) >= min && of(&free, *kind) < max);
+            // Fewer than it takes may be left by those who gather before it.
+            let leaves_fewer = |kind: Device| of(&free, kind) < max || somebody_gathers;
+            let some = kinds.iter().any(|kind| of(&all, *kind) >= min && leaves_fewer(*kind));
             let comes_back =
                 |worker: &Worker| worker.serves() && worker.returning && worker.cut_off.is_none();
             // By the newest state: that somebody has it who comes back, and nobody who is free.
@@ -100,6 +102,7 @@ impl World {
             let begins_on = of_state
                 .filter(|_| state_comes_back)
                 .or_else(|| kinds.iter().copied().find(|kind| of(&free, *kind) >= min));
+            somebody_gathers |= gathers;
             let gathered = begins_on.filter(|_| gathers).map(|kind| (kind, max));
             Waiting { job, free, all, min, kinds, gathers, gathered, holds }
         });
