@@ -41,6 +41,8 @@ pub(crate) struct Chaos {
     pub(crate) span: Option<Duration>,
     /// Seed of the choices.
     pub(crate) seed: u64,
+    /// The directory of runs, of a local run.
+    pub(crate) runs: Option<String>,
 }
 
 /// What came of it.
@@ -55,7 +57,7 @@ pub(crate) struct Struck {
 impl Chaos {
     /// Does it; says on standard error what is done, and what that cost.
     pub(crate) async fn run(&self, service: Lasting, job: &str) -> Result<Struck, ControlError> {
-        let mut scene = Scene::new(service, job);
+        let mut scene = Scene::new(service, job, self.runs.as_deref());
         scene.begin().await?;
         let mut dice = Dice::new(self.seed, self.kinds.clone());
         let mut strikes: Vec<Strike> = Vec::new();

@@ -13,6 +13,7 @@ use crate::{
     ControlError,
     client::{Lasting, may_pass},
     display::duration,
+    local,
 };
 
 /// Between two looks at the job.
@@ -74,13 +75,15 @@ pub(super) struct Target {
 pub(super) struct Scene {
     service: Lasting,
     job: String,
+    /// The directory of runs of a local run: when that is over, nobody answers any more.
+    runs: Option<String>,
     /// Number of the newest event that was looked at.
     seen: u64,
 }
 
 impl Scene {
-    pub(super) fn new(service: Lasting, job: &str) -> Scene {
-        Scene { service, job: job.into(), seen: 0 }
+    pub(super) fn new(service: Lasting, job: &str, runs: Option<&str>) -> Scene {
+        Scene { service, job: job.into(), runs: runs.map(str::to_owned), seen: 0 }
     }
 
     /// What happened before is of no interest.
@@ -92,7 +95,10 @@ impl Scene {
     pub(super) async fn until_it_trains(&mut self) -> Result<Result<Target, Over>, ControlError> {
         let mut first: Option<(u64, u64)> = None;
         loop {
-            let job = self.look().await?;
+            let job = match self.look().await? {
+                Ok(job) => job,
+                Err(over) => return Ok(Err(over)),
+            };
             if let Some(why) = over(&job) {
                 return Ok(Err(why));
             }
@@ -134,7 +140,7 @@ impl Scene {
             // Who it was to strike has gone, or the coordinator has: that may happen in a storm.
             Err(why) if may_pass(&why) || is_gone(&why) => {
                 if may_pass(&why) {
-                    self.service.lost(why.clone()).await?;
+                    self.back(why.clone()).await?;
                 }
                 return Ok(Err(why.message().to_owned()));
             }
@@ -147,7 +153,11 @@ impl Scene {
         let mut highest = target.step;
         let mut stepped: Option<Duration> = None;
         while begun.elapsed() < target.recovery_target * PATIENCE + span {
-            let job = self.look().await?;
+            let Ok(job) = self.look().await? else {
+                let after = stepped.unwrap_or(begun.elapsed()).as_millis() as u64;
+                strike.recovery_ms = Some(after);
+                return Ok(Ok(strike));
+            };
             if let Some(step) = step_of(&job) {
                 if step > highest + 1 && stepped.is_none() {
                     stepped = Some(begun.elapsed());
@@ -193,17 +203,36 @@ impl Scene {
         Ok(Ok(strike))
     }
 
+    /// Waits for a coordinator to come back; a local run that is over has none.
+    async fn back(&mut self, why: Status) -> Result<Option<Over>, ControlError> {
+        let (runs, job) = (&self.runs, &self.job);
+        let ended = async {
+            let Some(runs) = runs else { return std::future::pending().await };
+            while local::address(runs, job).is_some() {
+                sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            back = self.service.lost(why) => back.map(|()| None),
+            () = ended => Ok(Some(Over { why: format!("the run of {job} is over"), is_lost: false })),
+        }
+    }
+
     /// The job, from whichever coordinator answers.
-    async fn look(&mut self) -> Result<v1::Job, ControlError> {
+    async fn look(&mut self) -> Result<Result<v1::Job, Over>, ControlError> {
         let look = async {
             loop {
                 let request = v1::GetRequest { name: self.job.clone() };
                 match self.service.jobs().get(request).await {
                     Ok(job) => {
                         self.service.well();
-                        return Ok(job.into_inner());
+                        return Ok(Ok(job.into_inner()));
                     }
-                    Err(why) => self.service.lost(why).await?,
+                    Err(why) => {
+                        if let Some(over) = self.back(why).await? {
+                            return Ok(Err(over));
+                        }
+                    }
                 }
             }
         };
@@ -227,7 +256,7 @@ impl Scene {
         };
         if let Err(why) = ended.await {
             // They are there the next time.
-            self.service.lost(why).await?;
+            self.back(why).await?;
         }
         self.seen = events.iter().map(|event| event.sequence).max().unwrap_or(self.seen).max(self.seen);
         Ok(events)

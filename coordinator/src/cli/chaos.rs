@@ -101,6 +101,7 @@ impl Chaos {
             most: self.most,
             span: self.span.map(|span| span.0),
             seed: self.seed,
+            runs: local.as_ref().map(|_| self.runs.clone()),
         };
         // What it would be compared with must be there before anything is broken.
         let undisturbed = match &self.against {
