@@ -108,7 +108,7 @@ pub enum ControlError {
     /// A local run that is over has no coordinator any more.
     #[error(
         "the local run of {job} in {runs} is over, and no coordinator answers: `events`, `checkpoints`, `audit`, \
-         `evaluate` and `export` read what it left; if a coordinator has the job, name it with --coordinator URL"
+         `evaluate` and `export` read what it left, and its logs are in {runs}/{job}/logs; if a coordinator has the job, name it with --coordinator URL"
     )]
     Over {
         /// The job.

@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A coordinator that is not back by then does not come back.
 const NOBODY: Duration = Duration::from_secs(120);
 
+/// A local run that does not answer for so long was killed: nobody starts it again.
+const GONE: Duration = Duration::from_secs(10);
+
 /// Training that has not gone on after so many times its recovery target is not going to.
 const PATIENCE: u32 = 20;
 
@@ -203,18 +206,22 @@ impl Scene {
         Ok(Ok(strike))
     }
 
-    /// Waits for a coordinator to come back; a local run that is over has none.
+    /// Waits for a coordinator to come back. A local run that is over, or was killed, has none.
     async fn back(&mut self, why: Status) -> Result<Option<Over>, ControlError> {
         let (runs, job) = (&self.runs, &self.job);
         let ended = async {
             let Some(runs) = runs else { return std::future::pending().await };
-            while local::address(runs, job).is_some() {
+            for _ in 0..GONE.as_millis() / LOOK.as_millis() {
+                if local::address(runs, job).is_none() {
+                    return Over { why: format!("the run of {job} is over"), is_lost: false };
+                }
                 sleep(LOOK).await;
             }
+            Over { why: format!("the run of {job} does not answer any more"), is_lost: true }
         };
         tokio::select! {
             back = self.service.lost(why) => back.map(|()| None),
-            () = ended => Ok(Some(Over { why: format!("the run of {job} is over"), is_lost: false })),
+            over = ended => Ok(Some(over)),
         }
     }
 

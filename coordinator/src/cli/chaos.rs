@@ -6,6 +6,7 @@ use clap::Args;
 use twinspire_checkpoint::{
     CheckpointStore, Difference, Restored, Retention, TensorData, Which, is_parameter,
 };
+use twinspire_control::Phase;
 use twinspire_job::{JobSpec, Span};
 use twinspire_proto::v1;
 use twinspire_storage::Location;
@@ -46,7 +47,7 @@ whose training goes on meanwhile. Once the faults are over the job is left to en
 audited, and its parameters compared with those of the run named by --against: the same job under
 another name, which nothing was done to.
 
-Exit codes: 0 training went on after every fault and nothing was lost, 1 it did not or something was,
+Exit codes: 0 training went on after every fault, nothing was lost and the job succeeded, 1 if not,
 2 there is no such job, or it does not allow it.")]
 pub(crate) struct Chaos {
     /// The job's name.
@@ -161,13 +162,20 @@ impl Chaos {
     /// The same of a local run, whose coordinator ends with it and leaves a record.
     async fn until_local_run_is_over(&self) -> Result<(JobSpec, String), CliError> {
         note(format_args!("{}: waiting for it to end", self.job));
-        while local::address(&self.runs, &self.job).is_some() {
+        while let Some(address) = local::address(&self.runs, &self.job)
+            && Lasting::connect(&[address]).await.is_ok()
+        {
             tokio::time::sleep(LOOK).await;
         }
         let spec = source::recorded(&self.runs, &self.job)?;
         let store = Embedded::open(&Places::of(&spec).state_file()).await.map_err(ControlError::from)?;
         let saved = Records::over(Arc::new(store)).job(&spec.name).await?;
-        Ok((spec, saved.map_or_else(|| "forgotten".into(), |saved| saved.job.phase.to_string())))
+        let phase = match saved.map(|saved| saved.job.phase) {
+            Some(phase) if phase.is_final() || phase == Phase::Paused => phase.to_string(),
+            Some(_) => "broken off: its coordinator was killed".into(),
+            None => "forgotten".into(),
+        };
+        Ok((spec, phase))
     }
 }
 
